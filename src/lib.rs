@@ -1,1 +1,8 @@
-//! x
+//! The LLM gateway: one binary between a company's products and Anthropic, OpenAI and Google Gemini.
+
+pub mod clock;
+pub mod config;
+pub mod dialect;
+pub mod fault;
+pub mod ids;
+pub mod money;

@@ -1,0 +1,17 @@
+//! What SIGTERM does.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// `[drain]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drain {
+    /// How long calls are still taken, with `connection: close`, while readiness already says no.
+    #[serde(with = "humantime_serde")]
+    pub delay: Duration,
+    /// How long open streams may go on after that.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+}
