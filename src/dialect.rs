@@ -2,41 +2,19 @@
 //!
 //! A dialect is how one speaks, a provider is who serves. No dialect's module imports another's.
 
-use std::fmt;
+mod codec;
+mod fields;
+mod object;
+pub mod sse;
+mod target;
 
-/// How a caller or a provider speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Dialect {
-    /// OpenAI's `POST /v1/chat/completions`.
-    OpenAiChat,
-    /// OpenAI's `POST /v1/responses`.
-    OpenAiResponses,
-    /// Anthropic's `POST /v1/messages`.
-    Anthropic,
-    /// Google's `generateContent` and `streamGenerateContent`.
-    Gemini,
-}
-
-impl Dialect {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::OpenAiChat, Self::OpenAiResponses, Self::Anthropic, Self::Gemini];
-
-    /// The name in metrics, logs and fixtures.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::OpenAiChat => "openai_chat",
-            Self::OpenAiResponses => "openai_responses",
-            Self::Anthropic => "anthropic",
-            Self::Gemini => "gemini",
-        }
-    }
-}
-
-impl fmt::Display for Dialect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+pub use crate::ir::Dialect;
+pub use codec::{Codec, Encoded, EncodedRequest, RequestHead, StreamDecoder, StreamEncoder};
+pub use fields::{Fields, Path};
+pub use object::Object;
+pub use target::{
+    Adaptions, Asked, Capabilities, OutputTokensField, ReasoningStyle, Sampler, SchemaStyle, StructuredOutput, Target,
+};
 
 /// What is asked of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

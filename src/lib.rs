@@ -5,4 +5,5 @@ pub mod config;
 pub mod dialect;
 pub mod fault;
 pub mod ids;
+pub mod ir;
 pub mod money;

@@ -1,0 +1,346 @@
+//! What messages and answers are made of.
+
+use super::{Carry, Opaque, Origin, Seal};
+use serde_json::Value;
+
+/// One piece of a message or an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// What it is.
+    pub content: Content,
+    /// A signature, or the encrypted form, that only its maker can read and that wants to come back. On a
+    /// [`Content::Reasoning`] it seals that reasoning; Gemini also seals text and tool calls (`thoughtSignature`).
+    pub seal: Option<Seal>,
+    /// A hint to cache everything up to here: Anthropic's `cache_control`.
+    pub cache: Option<CacheHint>,
+    /// Fields of the node that the codec does not know.
+    pub carry: Carry,
+}
+
+/// The kinds of parts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// Text for people.
+    Text(Text),
+    /// The model's refusal in words (`message.refusal` in chat, a `refusal` part in Responses).
+    Refusal(String),
+    /// An image, sound, film or document.
+    Media(Media),
+    /// A call of one of the *caller's* tools.
+    ToolCall(ToolCall),
+    /// What such a call gave.
+    ToolResult(ToolResult),
+    /// What the model thought.
+    Reasoning(Reasoning),
+    /// Anything else, provider-run tools and their results among it: understood by its own dialect only.
+    Opaque(Opaque),
+}
+
+/// Text, with what was said about it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Text {
+    /// The text.
+    pub text: String,
+    /// Where it comes from.
+    pub citations: Vec<Citation>,
+    /// How likely each token was, if that was asked for.
+    pub logprobs: Vec<Logprob>,
+}
+
+/// Where a stretch of text comes from. Chat and Responses call it an annotation, Gemini groundings.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Citation {
+    /// The page.
+    pub url: Option<String>,
+    /// The page's or document's title.
+    pub title: Option<String>,
+    /// The words of the source.
+    pub cited_text: Option<String>,
+    /// The stretch of the answer's text, in characters: first, and one past the last.
+    pub span: Option<(u64, u64)>,
+    /// As its dialect wrote it: written again as it is for that dialect.
+    pub original: Option<Opaque>,
+}
+
+/// A token, and how likely it was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Logprob {
+    /// The token's text.
+    pub token: String,
+    /// The natural logarithm of its probability.
+    pub logprob: serde_json::Number,
+    /// Its UTF-8 bytes, where the provider says them.
+    pub bytes: Option<Vec<u8>>,
+    /// The likeliest tokens at this place.
+    pub top: Vec<Logprob>,
+    /// Fields that the codec does not know.
+    pub carry: Carry,
+}
+
+/// An image, sound, film or document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Media {
+    /// What it is for the model.
+    pub kind: MediaKind,
+    /// Where its bytes are. Nothing is ever fetched here.
+    pub source: Source,
+    /// How closely to look: `low`, `high`, `auto`, `original` (OpenAI); Gemini's `mediaResolution` per part.
+    pub detail: Option<String>,
+    /// The file's name (`filename` in OpenAI's dialects, `title` in Anthropic's, `displayName` in Gemini's).
+    pub name: Option<String>,
+}
+
+/// What a [`Media`] is for the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MediaKind {
+    /// A picture.
+    Image,
+    /// Sound.
+    Audio,
+    /// A film.
+    Video,
+    /// A PDF, a text, any other file.
+    Document,
+}
+
+/// Where a medium's bytes are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// In the message, as base64 (kept as it came: never decoded here).
+    Base64 {
+        /// `image/png`; empty if the dialect has none. Chat's audio `format` is made `audio/<format>`.
+        mime: String,
+        /// Base64, standard alphabet.
+        data: String,
+    },
+    /// At an address that the provider fetches.
+    Url {
+        /// The address; never a `data:` URL, which is [`Source::Base64`].
+        url: String,
+        /// The type, where the dialect says it (Gemini's `fileData.mimeType`).
+        mime: Option<String>,
+    },
+    /// A file that was uploaded to a provider.
+    FileId {
+        /// Whose file it is.
+        origin: Origin,
+        /// Its id there.
+        id: String,
+    },
+    /// Plain text as a document (Anthropic's `source.type: "text"`).
+    Text {
+        /// The text.
+        text: String,
+    },
+}
+
+/// Function or custom (freeform) tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CallKind {
+    /// Arguments are JSON by a schema.
+    Function,
+    /// The input is text, free or by a grammar: OpenAI's `custom` tools.
+    Custom,
+}
+
+/// A call of one of the caller's tools.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolCall {
+    /// Matches the result. Never empty: where a dialect has none (Gemini), the decoder mints one ([`super::mark`]).
+    pub id: String,
+    /// The tool.
+    pub name: String,
+    /// Function: the JSON text of the arguments, exactly as the model wrote it where the dialect shows it as text.
+    /// It may be broken, since models write it. Empty means `{}`. Custom: the input itself.
+    pub arguments: String,
+    /// Which kind of tool.
+    pub kind: CallKind,
+}
+
+/// What a call gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolResult {
+    /// The call's id.
+    pub call_id: String,
+    /// The tool's name, where the dialect says it (Gemini needs it: encoders look it up by `call_id` otherwise).
+    pub name: Option<String>,
+    /// Text and media. A structured result (Gemini's `response` object) is one text part of JSON.
+    pub parts: Vec<Part>,
+    /// Whether the tool failed.
+    pub outcome: Outcome,
+    /// Which kind of tool.
+    pub kind: CallKind,
+}
+
+/// Whether a tool did what it was called for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It did, or nothing was said about it.
+    #[default]
+    Success,
+    /// It failed (`is_error`).
+    Failure,
+}
+
+/// What the model thought. Without any text it stands for redacted or encrypted thoughts: see [`Part::seal`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reasoning {
+    /// The item's id in Responses (`rs_...`).
+    pub id: Option<String>,
+    /// The thoughts. One text in Messages, chat and Gemini; Responses has several summary and content parts.
+    pub texts: Vec<ReasoningText>,
+}
+
+/// One text of thoughts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReasoningText {
+    /// Whether it is a summary.
+    pub kind: TextKind,
+    /// The text.
+    pub text: String,
+}
+
+/// Whether thoughts are shown as they were or retold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TextKind {
+    /// As they were, as far as the dialect says.
+    Full,
+    /// Responses' `summary_text`, and Gemini's thought summaries.
+    Summary,
+}
+
+/// Anthropic's `cache_control`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CacheHint {
+    /// How long.
+    pub ttl: CacheTtl,
+    /// Fields that the codec does not know.
+    pub carry: Carry,
+}
+
+/// How long a cached prefix is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CacheTtl {
+    /// Five minutes: what Anthropic does when nothing is said.
+    #[default]
+    FiveMinutes,
+    /// One hour.
+    OneHour,
+}
+
+impl Part {
+    /// A part with nothing but its content.
+    pub fn new(content: Content) -> Self {
+        Self { content, seal: None, cache: None, carry: Carry::NONE }
+    }
+
+    /// A text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::new(Content::Text(Text { text: text.into(), ..Text::default() }))
+    }
+
+    /// A whole node that only its own dialect understands.
+    pub fn opaque(dialect: super::Dialect, value: Value) -> Self {
+        Self::new(Content::Opaque(Opaque::new(dialect, value)))
+    }
+
+    /// The same part with what its codec does not know.
+    #[must_use]
+    pub fn carrying(mut self, carry: Carry) -> Self {
+        self.carry = carry;
+        self
+    }
+
+    /// The same part, sealed.
+    #[must_use]
+    pub fn sealed(mut self, seal: Option<Seal>) -> Self {
+        self.seal = seal;
+        self
+    }
+
+    /// The text, if it is a text.
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Text(text) => Some(&text.text),
+            Content::Refusal(_)
+            | Content::Media(_)
+            | Content::ToolCall(_)
+            | Content::ToolResult(_)
+            | Content::Reasoning(_)
+            | Content::Opaque(_) => None,
+        }
+    }
+}
+
+impl Content {
+    /// What to call it in a sentence to the caller.
+    pub fn describe(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "text",
+            Self::Refusal(_) => "a refusal",
+            Self::Media(media) => media.kind.describe(),
+            Self::ToolCall(_) => "a tool call",
+            Self::ToolResult(_) => "a tool result",
+            Self::Reasoning(_) => "reasoning",
+            Self::Opaque(_) => "content that only its own provider understands",
+        }
+    }
+}
+
+impl MediaKind {
+    /// What to call it in a sentence to the caller.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Image => "an image",
+            Self::Audio => "audio",
+            Self::Video => "video",
+            Self::Document => "a document",
+        }
+    }
+}
+
+impl Source {
+    /// Reads a URL as vendors take it: `data:` URLs hold the bytes themselves.
+    pub fn from_url(url: String) -> Self {
+        match split_data_url(&url) {
+            Some((mime, data)) => Self::Base64 { mime: mime.to_owned(), data: data.to_owned() },
+            None => Self::Url { url, mime: None },
+        }
+    }
+}
+
+impl Reasoning {
+    /// One text of thoughts.
+    pub fn of(kind: TextKind, text: impl Into<String>) -> Self {
+        Self { id: None, texts: vec![ReasoningText { kind, text: text.into() }] }
+    }
+
+    /// All texts as one, for dialects that have one place for them.
+    pub fn joined(&self) -> String {
+        let texts: Vec<&str> = self.texts.iter().map(|text| text.text.as_str()).collect();
+        texts.join("\n\n")
+    }
+}
+
+/// Splits `data:<mime>;base64,<data>`; other forms (percent-encoded, with parameters) stay URLs, as they came.
+fn split_data_url(url: &str) -> Option<(&str, &str)> {
+    let rest = url.strip_prefix("data:")?;
+    let (head, data) = rest.split_once(',')?;
+    let mime = head.strip_suffix(";base64")?;
+    (!mime.contains(';')).then_some((mime, data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_data_url_is_bytes_and_anything_else_is_an_address() {
+        assert_eq!(
+            Source::from_url("data:image/png;base64,AAAA".to_owned()),
+            Source::Base64 { mime: "image/png".to_owned(), data: "AAAA".to_owned() }
+        );
+        let odd = "data:text/plain;charset=utf-8;base64,AAAA".to_owned();
+        assert_eq!(Source::from_url(odd.clone()), Source::Url { url: odd, mime: None });
+    }
+}

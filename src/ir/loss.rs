@@ -1,0 +1,144 @@
+//! What an encoder could not say in its dialect.
+
+use super::{Carry, Dialect};
+use std::fmt;
+
+/// One thing that was lost, and how bad that is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The field, as the caller knows it where that is known: `seed`, `messages[2].content[1]`.
+    pub field: String,
+    /// How bad.
+    pub severity: Severity,
+    /// Why, as a clause for an error message: `has no equivalent at anthropic`.
+    pub reason: String,
+}
+
+/// How bad a loss is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Said in other words that mean nearly the same: a clamped temperature, a rounded budget.
+    Approximated,
+    /// Left out; the answer is still an answer to what was asked.
+    Ignored,
+    /// The meaning would change: the request must be refused.
+    Refused,
+}
+
+/// Losses in the order in which they were found; each field once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Losses(Vec<Loss>);
+
+impl Losses {
+    /// None so far.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one. The same field with the same or a lesser severity is not told twice, and of a very long list only the
+    /// first are kept, so that the work stays linear. A refusal is always kept.
+    pub fn add(&mut self, severity: Severity, field: impl Into<String>, reason: impl Into<String>) {
+        const KEPT: usize = 64;
+        if self.0.len() >= KEPT && severity != Severity::Refused {
+            return;
+        }
+        let field = field.into();
+        if self.0.len() < KEPT && self.0.iter().any(|loss| loss.field == field && loss.severity >= severity) {
+            return;
+        }
+        if self.0.len() >= KEPT && self.refusal().is_some() {
+            return;
+        }
+        self.0.push(Loss { field, severity, reason: reason.into() });
+    }
+
+    /// Something was left out.
+    pub fn ignored(&mut self, field: impl Into<String>, target: Dialect) {
+        self.add(Severity::Ignored, field, format!("has no equivalent in {target}"));
+    }
+
+    /// Something was said in other words.
+    pub fn approximated(&mut self, field: impl Into<String>, reason: impl Into<String>) {
+        self.add(Severity::Approximated, field, reason);
+    }
+
+    /// Something cannot be left out.
+    pub fn refused(&mut self, field: impl Into<String>, reason: impl Into<String>) {
+        self.add(Severity::Refused, field, reason);
+    }
+
+    /// Reports the loose fields that were carried from another dialect than the target's. Explicit nulls say nothing,
+    /// and `known` are fields that the encoder has dealt with or that mean nothing elsewhere.
+    pub fn report_carry(&mut self, carry: &Carry, target: Dialect, prefix: impl fmt::Display, known: &[&str]) {
+        let Some((dialect, rest)) = carry.loose() else { return };
+        if dialect == target {
+            return;
+        }
+        for (key, value) in rest {
+            if !value.is_null() && !known.contains(&key.as_str()) {
+                self.ignored(format!("{prefix}{key}"), target);
+            }
+        }
+    }
+
+    /// The first loss that must be refused.
+    pub fn refusal(&self) -> Option<&Loss> {
+        self.0.iter().find(|loss| loss.severity == Severity::Refused)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Loss> {
+        self.0.iter()
+    }
+
+    /// Whether nothing was lost.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The top-level names for `x-llm-gateway-ignored`: `logit_bias,seed`; each once.
+    pub fn header(&self) -> Option<String> {
+        let mut names: Vec<&str> = Vec::new();
+        for loss in &self.0 {
+            let name = loss.field.split(['.', '[']).next().unwrap_or(&loss.field);
+            if !names.contains(&name) && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',') {
+                names.push(name);
+            }
+        }
+        (!names.is_empty()).then(|| names.join(","))
+    }
+
+    /// Takes over another list.
+    pub fn extend(&mut self, other: Self) {
+        for loss in other.0 {
+            self.add(loss.severity, loss.field, loss.reason);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_names_each_field_once_and_by_its_top() {
+        let mut losses = Losses::new();
+        losses.ignored("seed", Dialect::Anthropic);
+        losses.ignored("messages[0].name", Dialect::Anthropic);
+        losses.ignored("messages[1].name", Dialect::Anthropic);
+        losses.ignored("seed", Dialect::Anthropic);
+        assert_eq!(losses.header().as_deref(), Some("seed,messages"));
+        assert_eq!(losses.iter().count(), 3);
+    }
+
+    #[test]
+    fn a_refusal_is_kept_however_long_the_list_is() {
+        let mut losses = Losses::new();
+        for index in 0..10_000 {
+            losses.ignored(format!("messages[{index}].name"), Dialect::Gemini);
+        }
+        losses.refused("tools[3]", "is run by its provider");
+        assert_eq!(losses.refusal().map(|loss| loss.field.as_str()), Some("tools[3]"));
+        assert!(losses.iter().count() < 100);
+    }
+}
