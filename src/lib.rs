@@ -1,5 +1,6 @@
 //! The LLM gateway: one binary between a company's products and Anthropic, OpenAI and Google Gemini.
 
+pub mod actors;
 pub mod clock;
 pub mod config;
 pub mod dialect;

@@ -1,4 +1,5 @@
 //! The gateway as its callers and operators see it: real HTTP, real stores, simulated providers.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
+mod actors;
 mod support;

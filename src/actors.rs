@@ -1,0 +1,6 @@
+//! Long-lived parts with a mailbox each, behind small cloneable handles.
+//!
+//! No address, message or mailbox error leaves this module: callers see handles and their reports.
+
+pub mod guarded;
+pub mod report;
