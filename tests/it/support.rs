@@ -1,1 +1,8 @@
 //! What the integration tests stand on.
+//!
+//! Everything here is real: databases, sockets, processes. Nothing waits for time to pass; what has to be waited for is
+//! a condition with a deadline (see [`wait`]).
+
+pub(crate) mod postgres;
+pub(crate) mod proxy;
+pub(crate) mod wait;
