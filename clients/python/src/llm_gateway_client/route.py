@@ -1,0 +1,53 @@
+"""Which way a call went: what `client.last_route`, the log and the response's header say."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from itertools import count
+from typing import Literal, NamedTuple
+
+ROUTE_HEADER = "x-llm-gateway-route"
+"""On every response: `gateway`, or `openai` for a call that went there directly."""
+MODEL_HEADER = "x-llm-gateway-model"
+"""On every response: the model that served. The gateway sets it; on direct calls it is set here."""
+
+Server = Literal["gateway", "openai"]
+Reason = Literal[
+    "gateway", "flag_off", "connection_failed", "connect_timeout", "gateway_503", "breaker_open"
+]
+
+
+class Route(NamedTuple):
+    """The way of one call."""
+
+    served_by: Server
+    """Who was asked last, and so who the answer or the error is from."""
+    model: str | None
+    """The model that served; None if the request named none."""
+    reason: Reason
+    """`gateway`, or why the call went to OpenAI directly."""
+    status: int | None
+    """The answer's status; None when there was no answer."""
+    adjusted: tuple[str, ...] = ()
+    """Fields that were renamed or left out because the stand-in model does not take them."""
+
+
+class LastRoute:
+    """The last route of one client and its copies, in the current thread or task."""
+
+    def __init__(self) -> None:
+        self._client = next(_clients)
+
+    def get(self) -> Route | None:
+        return next((route for client, route in _routes.get() if client == self._client), None)
+
+    def set(self, route: Route) -> None:
+        others = [entry for entry in _routes.get() if entry[0] != self._client]
+        _routes.set(((self._client, route), *others[: _REMEMBERED - 1]))
+
+
+# One variable for all clients: a context never lets go of a variable, and Django makes a client
+# for each request. Tuples, because contexts are copied by reference.
+_REMEMBERED = 16
+_clients = count()
+_routes: ContextVar[tuple[tuple[int, Route], ...]] = ContextVar("llm_gateway_routes", default=())
