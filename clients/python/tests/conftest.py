@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
 from llm_gateway_client import breaker, flag
 from servers import Exchange, Server, answers
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import openai
 import pytest
+
 from calls import CLAUDE, SHAPES, STAND_IN, Outcome, Shape, run
 from conftest import Configure, StartServer
 from llm_gateway_client import Route, get_async_llm_client, get_llm_client

@@ -7,9 +7,9 @@ from itertools import count
 from typing import Literal, NamedTuple
 
 ROUTE_HEADER = "x-llm-gateway-route"
-"""On every response: `gateway`, or `openai` for a call that went there directly."""
+"""`openai` on the answer to a call that went there directly; the gateway's own have none."""
 MODEL_HEADER = "x-llm-gateway-model"
-"""On every response: the model that served. The gateway sets it; on direct calls it is set here."""
+"""The model that served. The gateway sets it; on the answers to direct calls it is set here."""
 
 Server = Literal["gateway", "openai"]
 Reason = Literal[
@@ -42,7 +42,11 @@ class LastRoute:
         return next((route for client, route in _routes.get() if client == self._client), None)
 
     def set(self, route: Route) -> None:
-        others = [entry for entry in _routes.get() if entry[0] != self._client]
+        entries = _routes.get()
+        if len(entries) <= 1 and (not entries or entries[0][0] == self._client):
+            _routes.set(((self._client, route),))
+            return
+        others = [entry for entry in entries if entry[0] != self._client]
         _routes.set(((self._client, route), *others[: _REMEMBERED - 1]))
 
 

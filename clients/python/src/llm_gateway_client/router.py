@@ -45,7 +45,7 @@ class Router:
         self.breaker = breaker
         self.connect_timeout = connect_timeout
         self.last_route = LastRoute()
-        self._prefix = f"{gateway_base_url}/"
+        self.prefix = f"{gateway_base_url}/"
 
     def open(self, request: httpx.Request) -> Call | None:
         """The call to make for this request; None if it is none for the gateway at all.
@@ -53,25 +53,24 @@ class Router:
         That is one that `with_options(base_url=...)` has sent elsewhere.
         """
         url = str(request.url)
-        if not url.startswith(self._prefix):
-            return None
-        return Call(self, request, url[len(self._prefix) :])
+        return Call(self, request, url) if url.startswith(self.prefix) else None
 
 
 class Call:
     """One attempt of the SDK: at the gateway, at OpenAI, or at one after the other."""
 
-    __slots__ = ("_body", "_connect_timeout", "_path", "_permit", "_request", "_router", "reason")
+    reason: Reason = "gateway"
+    """`gateway`: send the request there. Else: send `direct_request` to OpenAI."""
 
-    def __init__(self, router: Router, request: httpx.Request, path: str) -> None:
+    _body = DirectBody(b"", None, ())
+    _connect_timeout: float | None = None
+    # None as well when there is nowhere else to go: then nothing is decided here.
+    _permit: Permit | None = None
+
+    def __init__(self, router: Router, request: httpx.Request, url: str) -> None:
         self._router = router
         self._request = request
-        self._path = path
-        self._body = DirectBody(b"", None, ())
-        self._permit: Permit | None = None
-        # None as well when there is nowhere else to go: then nothing is decided here.
-        self.reason: Reason = "gateway"
-        """`gateway`: send the request there. Else: send `direct_request` to OpenAI."""
+        self._url = url
         if router.openai is None:
             return
         if not router.flag.enabled():
@@ -108,12 +107,10 @@ class Call:
         return self._fall_over("gateway_503", "it answered 503")
 
     def served(self, response: httpx.Response) -> httpx.Response:
-        """Records the answer that the caller gets, and writes its route on it."""
-        if self.reason == "gateway":
-            if self._permit is not None:
-                self._router.breaker.succeeded(self._permit)
-            response.headers[ROUTE_HEADER] = "gateway"
-        else:
+        """Records the answer that the caller gets; on OpenAI's, it is written whose it is."""
+        if self._permit is not None and self.reason == "gateway":
+            self._router.breaker.succeeded(self._permit)
+        elif self.reason != "gateway":
             response.headers[ROUTE_HEADER] = "openai"
             if self._body.model is not None:
                 response.headers[MODEL_HEADER] = self._body.model
@@ -154,6 +151,10 @@ class Call:
             **body,
         )
 
+    @property
+    def _path(self) -> str:
+        return self._url[len(self._router.prefix) :]
+
     def _fall_over(self, reason: Reason, why: object) -> bool:
         self._router.breaker.failed()
         logger.warning("the gateway is unavailable (%s: %s); the call goes to OpenAI", reason, why)
@@ -164,13 +165,15 @@ class Call:
         return True
 
     def _record(self, response: httpx.Response | None) -> None:
-        route = Route(
-            served_by="gateway" if self.reason == "gateway" else "openai",
-            model=self._model(response),
-            reason=self.reason,
-            status=None if response is None else response.status_code,
-            adjusted=self._body.adjusted,
-        )
+        status = None if response is None else response.status_code
+        if self.reason == "gateway":
+            model = None if response is None else response.headers.get(MODEL_HEADER)
+            if model is None and _is_json(self._request):
+                # No answer, or one from before a provider was chosen: what was asked for.
+                model = requested_model(self._request.read())
+            route = Route("gateway", model, "gateway", status)
+        else:
+            route = Route("openai", self._body.model, self.reason, status, self._body.adjusted)
         self._router.last_route.set(route)
         if logger.isEnabledFor(logging.INFO):
             logger.info(
@@ -182,15 +185,6 @@ class Call:
                 self._path.partition("?")[0],
                 ",".join(route.adjusted) or "-",
             )
-
-    def _model(self, response: httpx.Response | None) -> str | None:
-        if self.reason != "gateway":
-            return self._body.model
-        served = None if response is None else response.headers.get(MODEL_HEADER)
-        if served is not None:
-            return served
-        # No answer, or one from before a provider was chosen: what was asked for.
-        return requested_model(self._request.read()) if _is_json(self._request) else None
 
 
 def _is_json(request: httpx.Request) -> bool:

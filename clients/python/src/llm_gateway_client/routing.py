@@ -29,6 +29,7 @@ class _Routing:
         self._inner = inner
         self._router = router
         self._closed = False
+        self.build_request = inner.build_request
 
     def __getattr__(self, name: str) -> Any:
         if name == "_inner":
@@ -39,19 +40,17 @@ class _Routing:
     def is_closed(self) -> bool:
         return self._closed or bool(self._inner.is_closed)
 
-    def build_request(self, *args: Any, **kwargs: Any) -> httpx.Request:
-        return cast("httpx.Request", self._inner.build_request(*args, **kwargs))
 
-    def _ensure_open(self) -> None:
-        if self._closed:
-            raise RuntimeError("this client has been closed; get another one")
+def _closed() -> RuntimeError:
+    return RuntimeError("this client has been closed; get another one")
 
 
 class SyncRouting(_Routing):
     """`send` for threads."""
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        self._ensure_open()
+        if self._closed:
+            raise _closed()
         router, inner = self._router, self._inner
         if router.openai is not None and not router.flag.settled:
             router.flag.wait()
@@ -84,7 +83,8 @@ class AsyncRouting(_Routing):
     """`send` for tasks; the same steps."""
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        self._ensure_open()
+        if self._closed:
+            raise _closed()
         router, inner = self._router, self._inner
         if router.openai is not None and not router.flag.settled:
             await anyio.to_thread.run_sync(router.flag.wait)
