@@ -5,19 +5,23 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::value;
+
 /// `[database]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
     /// `postgres://…` (with `sslmode` up to `verify-full`) or `sqlite:PATH`.
+    #[serde(default, deserialize_with = "value::database_url")]
     pub url: Option<SecretString>,
     /// The most connections held at one time.
+    #[serde(deserialize_with = "value::at_least_one")]
     pub pool_size: u32,
     /// How long a look-up waits for a connection.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "value::positive")]
     pub connect_timeout: Duration,
     /// How long one query may take.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "value::positive")]
     pub query_timeout: Duration,
 }
 
@@ -26,5 +30,6 @@ pub struct Database {
 #[serde(deny_unknown_fields)]
 pub struct Redis {
     /// `redis://…` or `rediss://…`; none: counters live in memory.
+    #[serde(default, deserialize_with = "value::redis_url")]
     pub url: Option<SecretString>,
 }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::tree::{Node, Value};
+use super::value::{self, Wrong};
+use crate::ids::ProductName;
 use crate::money::NanoUsd;
 
 /// `[products.<name>]`
@@ -27,6 +30,57 @@ pub struct Product {
     pub on_hang_up: OnHangUp,
     /// Spending limits.
     pub limits: Vec<Limit>,
+}
+
+/// The product of calls that name none.
+pub const DEFAULT: &str = "llm_gateway";
+
+/// First parts of paths that are no products.
+const RESERVED: [&str; 5] = ["v1", "v1beta", "health", "metrics", "console"];
+
+impl Product {
+    pub(super) fn check(&self, name: &ProductName) -> Result<(), Wrong> {
+        let path = format!("products.{name}");
+        if !value::is_name(name.as_str()) {
+            return Err(Wrong::new(path, value::NAME));
+        }
+        if RESERVED.contains(&name.as_str()) {
+            return Err(Wrong::new(path, format!("the names {} are reserved; choose another", RESERVED.join(", "))));
+        }
+        if !self.oauth_applications.iter().all(|id| id == "*" || uuid::Uuid::try_parse(id).is_ok()) {
+            return Err(Wrong::new(
+                format!("{path}.oauth_applications"),
+                "expected ids of OAuth applications (UUIDs), or \"*\"",
+            ));
+        }
+        // An empty prefix would silently allow everything.
+        if self.models.iter().any(|prefix| prefix.trim().is_empty()) {
+            return Err(Wrong::new(format!("{path}.models"), "expected prefixes of model ids, or \"*\" for all"));
+        }
+        for (index, limit) in self.limits.iter().enumerate() {
+            if self.limits.iter().take(index).any(|other| other.per == limit.per && other.window == limit.window) {
+                let problem =
+                    format!("entry {index} has the same `per` and `window` as one before it; keep one of them");
+                return Err(Wrong::new(format!("{path}.limits"), problem));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Completes products that only a file or the environment knows: what they leave out is as `config/default.toml` has it for
+/// [`DEFAULT`], so that adding one is a few lines.
+pub(super) fn fill_in(tree: &mut Node, defaults: &Node) {
+    let Some(built_in) = defaults.get("products") else { return };
+    let Some(template) = built_in.get(DEFAULT) else { return };
+    let Value::Table(root) = &mut tree.value else { return };
+    let Some(Node { value: Value::Table(products), .. }) = root.get_mut("products") else { return };
+    for (name, product) in products {
+        if built_in.get(name).is_none() {
+            let given = std::mem::replace(product, template.clone());
+            product.merge(given);
+        }
+    }
 }
 
 /// How much of a call goes into its event.
@@ -61,7 +115,7 @@ pub struct Limit {
     /// How much, in dollars.
     pub usd: Usd,
     /// In how long.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "value::window")]
     pub window: Duration,
     /// Whether calls over it are refused.
     #[serde(default)]

@@ -2,11 +2,14 @@
 
 use serde::Deserialize;
 
+use super::value;
+
 /// `[telemetry]`
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Telemetry {
     /// What is logged, in `tracing`'s filter language: `info`, `llm_gateway=debug,warn`.
+    #[serde(deserialize_with = "value::log_filter")]
     pub log: String,
     /// How.
     pub format: Format,
