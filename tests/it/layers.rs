@@ -73,9 +73,10 @@ const GUARDED: &[(&str, &[&str])] = &[("sandbox", &["sandbox", "app", "cli"])];
 /// No dialect imports another.
 const DIALECTS: &[&str] = &["openai_chat", "openai_responses", "anthropic", "gemini"];
 
-/// The homes of libraries.
+/// The homes of libraries. The longest prefix of a path decides.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("actix_web", &["http", "sandbox", "app"]),
+    ("actix_web::rt", &["http", "sandbox", "app", "cli"]),
     ("tracing_actix_web", &["http", "app"]),
     ("actix", &["actors", "app"]),
     ("awc", &["upstream::client", "actors::lane"]),
@@ -172,7 +173,8 @@ fn crate_fault(from: &[String], to: &[String]) -> Option<String> {
 }
 
 fn library_fault(from: &[String], path: &[String]) -> Option<String> {
-    let (library, homes) = LIBRARIES.iter().find(|(library, _)| within(path, library))?;
+    let (library, homes) =
+        LIBRARIES.iter().filter(|(library, _)| within(path, library)).max_by_key(|(library, _)| library.len())?;
     let at_home = homes.iter().any(|home| within(from, home));
     (!at_home).then(|| format!("`{}` uses `{library}`, whose home is {homes:?}", from.join("::")))
 }
@@ -443,6 +445,7 @@ mod tests {
         assert_fault("actors::auth", "fn f() { diesel::sql_query(\"\"); }", "uses `diesel`");
         assert_fault("store::spool", "use redis::Client;", "uses `redis`");
         assert_fault("cli::serve", "use std::{env, fs};", "uses `std::env`");
+        assert_clean("cli::serve", "fn f() { actix_web::rt::System::new(); }");
         assert_clean("store::counters", "use redis::Client; use bb8_redis::bb8;");
         assert_clean("config", "fn f() { std::env::var(\"A\"); }");
         assert_clean("http::routes", "const A: &str = env!(\"CARGO_PKG_VERSION\"); use std::fmt;");

@@ -3,6 +3,9 @@
 //! Everything here is real: databases, sockets, processes. Nothing waits for time to pass; what has to be waited for is
 //! a condition with a deadline (see [`wait`]).
 
+pub(crate) mod binary;
+pub(crate) mod keys;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
+pub(crate) mod raw_client;
 pub(crate) mod wait;
