@@ -2,11 +2,15 @@
 //!
 //! A dialect is how one speaks, a provider is who serves. No dialect's module imports another's.
 
+pub mod adapt;
 mod codec;
 mod fields;
 mod object;
+pub mod openai_chat;
 pub mod sse;
 mod target;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use crate::ir::Dialect;
 pub use codec::{Codec, Encoded, EncodedRequest, RequestHead, StreamDecoder, StreamEncoder};

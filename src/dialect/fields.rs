@@ -120,6 +120,11 @@ impl<'p> Fields<'p> {
         self.map.shift_remove(key)
     }
 
+    /// Takes a field away, null or not: what means nothing need not be carried.
+    pub fn forget(&mut self, key: &str) {
+        self.map.shift_remove(key);
+    }
+
     /// Puts a field back that turned out to be something the codec does not know.
     pub fn put_back(&mut self, key: &str, value: Value) {
         self.map.insert(key.to_owned(), value);

@@ -55,11 +55,22 @@ impl Object {
 
     /// Adds the carried fields of this dialect that are not there yet.
     pub fn put_carried(&mut self, carry: &Carry, dialect: Dialect) {
-        let Some(rest) = carry.rest_for(dialect) else { return };
-        for (key, value) in rest {
-            if !self.0.contains_key(key) {
-                self.0.insert(key.clone(), value.clone());
-            }
+        if let Some(rest) = carry.rest_for(dialect) {
+            self.put_defaults(rest);
+        }
+    }
+
+    /// Adds those of the fields that are not there yet.
+    pub fn put_defaults(&mut self, fields: &Map<String, Value>) {
+        for (key, value) in fields {
+            self.put_default(key, value.clone());
+        }
+    }
+
+    /// Adds a field if it is not there yet.
+    pub fn put_default(&mut self, key: &str, value: Value) {
+        if !self.0.contains_key(key) {
+            self.0.insert(key.to_owned(), value);
         }
     }
 

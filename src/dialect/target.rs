@@ -38,7 +38,7 @@ pub struct Capabilities {
     pub custom_tools: bool,
     /// It takes system messages in the middle of a conversation. Otherwise they become user messages (reported).
     pub mid_conversation_system: bool,
-    /// It continues an assistant message that stands last. Otherwise that is refused.
+    /// It continues an assistant message that stands last. Otherwise it answers it (reported).
     pub prefill: bool,
     /// How it gives JSON by a schema.
     pub structured_output: StructuredOutput,
@@ -54,7 +54,8 @@ pub struct Capabilities {
     pub max_output: Option<u64>,
     /// What to ask for where the provider demands a number and the caller said none.
     pub default_output: u64,
-    /// How many stop sequences it takes; more is refused, never cut.
+    /// How many stop sequences it takes. If the caller has more, none is sent and the answer is cut here
+    /// ([`Adaptions::stop`]).
     pub stop_max: Option<usize>,
     /// The longest name of a tool, in bytes. Longer names are shortened, and restored in the answer.
     pub tool_name_max: usize,
@@ -141,6 +142,8 @@ pub struct Adaptions {
     pub custom_tools: Vec<String>,
     /// The forced tool (name upstream) whose arguments are the answer's text.
     pub json_tool: Option<String>,
+    /// Stop sequences that the provider does not take: the answer's text is cut where one of them begins.
+    pub stop: Vec<String>,
 }
 
 /// What the form of an answer depends on.

@@ -207,10 +207,7 @@ mod tests {
     use serde_json::json;
 
     fn map(value: Value) -> Map<String, Value> {
-        match value {
-            Value::Object(map) => map,
-            _ => Map::new(),
-        }
+        value.as_object().cloned().unwrap_or_default()
     }
 
     #[test]

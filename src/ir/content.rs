@@ -258,6 +258,28 @@ impl Part {
         self
     }
 
+    /// Takes away what is carried for its own dialect.
+    pub fn strip(&mut self) {
+        self.carry = Carry::NONE;
+        match &mut self.content {
+            Content::Text(text) => {
+                for citation in &mut text.citations {
+                    citation.original = None;
+                }
+                for logprob in &mut text.logprobs {
+                    logprob.carry = Carry::NONE;
+                    logprob.top.iter_mut().for_each(|top| top.carry = Carry::NONE);
+                }
+            }
+            Content::ToolResult(result) => result.parts.iter_mut().for_each(Self::strip),
+            Content::Refusal(_)
+            | Content::Media(_)
+            | Content::ToolCall(_)
+            | Content::Reasoning(_)
+            | Content::Opaque(_) => {}
+        }
+    }
+
     /// The text, if it is a text.
     pub fn as_text(&self) -> Option<&str> {
         match &self.content {

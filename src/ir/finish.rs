@@ -49,7 +49,8 @@ pub enum FinishReason {
     /// An image was filtered or failed (Gemini: `IMAGE_SAFETY`, `IMAGE_OTHER`, ...; the original word tells which).
     Image,
     /// The model wrote a call that cannot be read (Gemini: `MALFORMED_FUNCTION_CALL`, `UNEXPECTED_TOOL_CALL`,
-    /// `TOO_MANY_TOOL_CALLS`, `MISSING_THOUGHT_SIGNATURE`). Dialects without a word for it end in an error, not in a stop.
+    /// `TOO_MANY_TOOL_CALLS`, `MISSING_THOUGHT_SIGNATURE`). Elsewhere the word for an answer that
+    /// was withheld, never a stop.
     MalformedToolCall,
     /// The conversation was compacted (Anthropic: `compaction`).
     Compaction,

@@ -1,6 +1,7 @@
 //! What an encoder could not say in its dialect.
 
 use super::{Carry, Dialect};
+use serde_json::Value;
 use std::fmt;
 
 /// One thing that was lost, and how bad that is.
@@ -67,15 +68,21 @@ impl Losses {
         self.add(Severity::Refused, field, reason);
     }
 
-    /// Reports the loose fields that were carried from another dialect than the target's. Explicit nulls say nothing,
-    /// and `known` are fields that the encoder has dealt with or that mean nothing elsewhere.
+    /// Reports the loose fields that were carried from another dialect than the target's. Nulls and empty lists say
+    /// nothing, and `known` are fields that the encoder has dealt with or that mean nothing elsewhere.
     pub fn report_carry(&mut self, carry: &Carry, target: Dialect, prefix: impl fmt::Display, known: &[&str]) {
         let Some((dialect, rest)) = carry.loose() else { return };
         if dialect == target {
             return;
         }
         for (key, value) in rest {
-            if !value.is_null() && !known.contains(&key.as_str()) {
+            let says_nothing = match value {
+                Value::Null => true,
+                Value::Array(values) => values.is_empty(),
+                Value::Object(map) => map.is_empty(),
+                Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+            };
+            if !says_nothing && !known.contains(&key.as_str()) {
                 self.ignored(format!("{prefix}{key}"), target);
             }
         }

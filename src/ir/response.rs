@@ -36,3 +36,20 @@ pub struct Choice {
     /// Fields that the codec does not know, and how it was written.
     pub carry: Carry,
 }
+
+impl Response {
+    /// The answer without what is carried for its own dialect: what two tellings of the same answer (streamed and whole,
+    /// or through another dialect and back) have in common.
+    #[must_use]
+    pub fn bare(mut self) -> Self {
+        self.carry = Carry::NONE;
+        if let Some(usage) = &mut self.usage {
+            usage.original = None;
+        }
+        for choice in &mut self.choices {
+            choice.carry = Carry::NONE;
+            choice.parts.iter_mut().for_each(Part::strip);
+        }
+        self
+    }
+}

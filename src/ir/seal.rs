@@ -28,6 +28,8 @@ pub struct Seal {
     pub kind: SealKind,
     /// As its maker wrote it.
     pub data: String,
+    /// The id of the item that it seals (OpenAI's `rs_...`), for dialects that have no place for it.
+    pub item: Option<String>,
     /// What it belongs to, other than the part that it is on. Only set between [`Seal::read`] and [`reattach`].
     pub attach: Attach,
 }
@@ -60,7 +62,7 @@ pub enum Attach {
 impl Seal {
     /// A seal on the part that it belongs to.
     pub fn new(origin: Origin, kind: SealKind, data: impl Into<String>) -> Self {
-        Self { origin, kind, data: data.into(), attach: Attach::Own }
+        Self { origin, kind, data: data.into(), item: None, attach: Attach::Own }
     }
 
     /// Reads a text that stood where a dialect keeps its signatures: a capsule of ours, or else the vendor's own.
@@ -80,6 +82,7 @@ impl Seal {
             origin: Origin::from_name(field("o")?)?,
             kind: SealKind::from_name(field("k")?)?,
             data: field("d")?.to_owned(),
+            item: field("i").map(str::to_owned),
             attach,
         })
     }
@@ -95,6 +98,9 @@ impl Seal {
     /// The capsule, wherever it is going.
     pub fn capsule(&self) -> String {
         let mut value = json!({"o": self.origin.name(), "k": self.kind.name(), "d": self.data});
+        if let Some(item) = &self.item {
+            value["i"] = Value::from(item.as_str());
+        }
         match &self.attach {
             Attach::Own => {}
             Attach::Call(id) => value["c"] = Value::from(id.as_str()),

@@ -1,0 +1,321 @@
+//! What every encoder of requests needs to make a foreign request fit its target.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use indexmap::IndexMap;
+use serde_json::{Number, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{Adaptions, Capabilities, Dialect, Sampler, Target};
+use crate::ir::{
+    CallKind, Carry, Content, CustomTool, Effort, FunctionTool, Losses, Message, Part, Request, Role, Sampling, Tool,
+    ToolMode, ToolRef,
+};
+
+/// Messages of one side that stand together, as one.
+#[derive(Clone, Debug)]
+pub struct Turn<'a> {
+    /// Whose side: [`Role::Tool`] counts as [`Role::User`], [`Role::Developer`] as [`Role::System`].
+    pub side: Role,
+    /// The messages.
+    pub messages: Vec<&'a Message>,
+    /// The place of the first in the request's `messages`, for losses.
+    pub index: usize,
+}
+
+impl<'a> Turn<'a> {
+    /// All parts of the turn, each with the place of its message and its own place there, for losses.
+    pub fn parts(&self) -> impl Iterator<Item = (usize, usize, &'a Part)> {
+        let index = self.index;
+        self.messages.iter().enumerate().flat_map(move |(offset, message)| {
+            message.parts.iter().enumerate().map(move |(place, part)| (index + offset, place, part))
+        })
+    }
+}
+
+/// Joins neighbouring messages of one side, in linear time.
+pub fn turns(messages: &[Message]) -> Vec<Turn<'_>> {
+    let mut turns: Vec<Turn<'_>> = Vec::new();
+    for (index, message) in messages.iter().enumerate() {
+        let side = match message.role {
+            Role::System | Role::Developer => Role::System,
+            Role::User | Role::Tool => Role::User,
+            Role::Assistant => Role::Assistant,
+        };
+        match turns.last_mut().filter(|turn| turn.side == side) {
+            Some(turn) => turn.messages.push(message),
+            None => turns.push(Turn { side, messages: vec![message], index }),
+        }
+    }
+    turns
+}
+
+/// The names of tools by the ids of their calls, for dialects whose results name the tool (Gemini).
+pub fn names_by_call(messages: &[Message]) -> HashMap<&str, &str> {
+    let calls = messages.iter().flat_map(|message| &message.parts).filter_map(|part| match &part.content {
+        Content::ToolCall(call) => Some((call.id.as_str(), call.name.as_str())),
+        Content::Text(_)
+        | Content::Refusal(_)
+        | Content::Media(_)
+        | Content::ToolResult(_)
+        | Content::Reasoning(_)
+        | Content::Opaque(_) => None,
+    });
+    calls.collect()
+}
+
+/// Names of tools that the target takes, and how to get back from them.
+#[derive(Clone, Debug, Default)]
+pub struct ToolNames {
+    max: usize,
+    renamed: IndexMap<String, String>,
+}
+
+impl ToolNames {
+    /// For a target.
+    pub fn new(can: &Capabilities) -> Self {
+        Self { max: can.tool_name_max, renamed: IndexMap::new() }
+    }
+
+    /// The name to send: the caller's own if it can be, else one made from it, always the same.
+    pub fn wire<'n>(&mut self, name: &'n str) -> Cow<'n, str> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        if !name.is_empty() && name.len() <= self.max && name.bytes().all(plain) {
+            return Cow::Borrowed(name);
+        }
+        let digest = hex::encode(Sha256::digest(name.as_bytes()));
+        let kept: String = name
+            .chars()
+            .map(|letter| if letter.is_ascii_alphanumeric() || letter == '_' || letter == '-' { letter } else { '_' })
+            .take(self.max.saturating_sub(9))
+            .collect();
+        let short = format!("{kept}_{}", &digest[..8]);
+        self.renamed.insert(short.clone(), name.to_owned());
+        Cow::Owned(short)
+    }
+
+    /// What has to be undone in the answer.
+    pub fn into_adaptions(self) -> Adaptions {
+        Adaptions { tool_names: self.renamed, ..Adaptions::default() }
+    }
+}
+
+/// A freeform tool as a function with one string, `input`. The answer is turned back ([`Adaptions::custom_tools`]).
+pub fn custom_as_function(tool: &CustomTool) -> FunctionTool {
+    let mut input = json!({"type": "string"});
+    let grammar = tool.format.as_ref().filter(|format| format.get("type").and_then(Value::as_str) == Some("grammar"));
+    if let Some(grammar) = grammar {
+        input["description"] = Value::from(format!("The text must match this grammar: {grammar}"));
+    }
+    FunctionTool {
+        name: tool.name.clone(),
+        description: tool.description.clone(),
+        parameters: Some(json!({
+            "type": "object",
+            "properties": {"input": input},
+            "required": ["input"],
+            "additionalProperties": false,
+        })),
+        strict: None,
+        cache: None,
+        carry: Carry::NONE,
+    }
+}
+
+/// The arguments of a call as a JSON text, whatever the tool's kind: a freeform input becomes `{"input": …}`.
+pub fn arguments_as_json(kind: CallKind, arguments: &str) -> Cow<'_, str> {
+    match kind {
+        CallKind::Custom => Cow::Owned(json!({"input": arguments}).to_string()),
+        CallKind::Function if arguments.trim().is_empty() => Cow::Borrowed("{}"),
+        CallKind::Function => Cow::Borrowed(arguments),
+    }
+}
+
+/// The arguments of a call as a JSON object, for dialects that have them so (Messages, Gemini). What is not an object,
+/// since models write broken JSON, becomes `{"raw_arguments": …}` and is reported.
+pub fn arguments_as_object(
+    kind: CallKind,
+    arguments: &str,
+    field: impl FnOnce() -> String,
+    losses: &mut Losses,
+) -> Value {
+    match serde_json::from_str(&arguments_as_json(kind, arguments)) {
+        Ok(Value::Object(map)) => Value::Object(map),
+        Ok(_) | Err(_) => {
+            losses.approximated(field(), "is not a JSON object and was wrapped in one");
+            json!({"raw_arguments": arguments})
+        }
+    }
+}
+
+/// The sampling parameters as the target takes them.
+pub fn sampling(asked: &Sampling, can: &Capabilities, losses: &mut Losses) -> Sampling {
+    let mut sampling = asked.clone();
+    let max = match can.sampler {
+        Sampler::Free { temperature_max } => temperature_max,
+        Sampler::OneOf { temperature_max } => {
+            if sampling.temperature.is_some() && sampling.top_p.take().is_some() {
+                losses.add(
+                    crate::ir::Severity::Ignored,
+                    "top_p",
+                    "cannot be set together with temperature for this model",
+                );
+            }
+            temperature_max
+        }
+        Sampler::Fixed => {
+            let said = [
+                ("temperature", sampling.temperature.is_some()),
+                ("top_p", sampling.top_p.is_some()),
+                ("top_k", sampling.top_k.is_some()),
+                ("frequency_penalty", sampling.frequency_penalty.is_some()),
+                ("presence_penalty", sampling.presence_penalty.is_some()),
+                ("logit_bias", sampling.logit_bias.is_some()),
+            ];
+            for (name, _) in said.into_iter().filter(|(_, said)| *said) {
+                losses.add(crate::ir::Severity::Ignored, name, "cannot be set for this model");
+            }
+            return Sampling { seed: sampling.seed, ..Sampling::default() };
+        }
+    };
+    if let Some(temperature) = sampling.temperature.as_ref().and_then(Number::as_f64).filter(|asked| *asked > max) {
+        losses.approximated("temperature", format!("is at most {max} for this model, not {temperature}"));
+        sampling.temperature = Number::from_f64(max);
+    }
+    sampling
+}
+
+/// The most output tokens, clamped to what the model gives.
+pub fn max_output(request: &Request, can: &Capabilities, losses: &mut Losses) -> Option<u64> {
+    let asked = request.max_output?;
+    match can.max_output.filter(|most| asked > *most) {
+        Some(most) => {
+            losses.approximated("max_tokens", format!("is at most {most} for this model, not {asked}"));
+            Some(most)
+        }
+        None => Some(asked),
+    }
+}
+
+/// The stop sequences to send; if the target does not take as many, none, and the answer is cut here.
+pub fn stop<'r>(
+    request: &'r Request,
+    can: &Capabilities,
+    adaptions: &mut Adaptions,
+    losses: &mut Losses,
+) -> &'r [String] {
+    if can.stop_max.is_none_or(|most| request.stop.len() <= most) {
+        return &request.stop;
+    }
+    losses.approximated("stop", "is more than this model takes: the answer is cut after it was generated");
+    adaptions.stop.clone_from(&request.stop);
+    &[]
+}
+
+/// The nearest word that a model takes; the lower of two as near. `levels` go from least to most; empty: any word.
+pub fn nearest_effort(asked: &Effort, levels: &[Effort]) -> Effort {
+    if levels.is_empty() || levels.contains(asked) {
+        return asked.clone();
+    }
+    let rank = |effort: &Effort| match effort {
+        Effort::None => 0_i32,
+        Effort::Minimal => 1,
+        Effort::Low => 2,
+        Effort::Medium | Effort::Other(_) => 3,
+        Effort::High => 4,
+        Effort::XHigh => 5,
+        Effort::Max => 6,
+    };
+    let nearest = levels.iter().min_by_key(|level| (rank(level) - rank(asked)).abs());
+    nearest.unwrap_or(asked).clone()
+}
+
+/// Reports the tools and media that the target cannot take at all: the losses that change the meaning.
+pub fn refuse_what_is_beyond(request: &Request, target: &Target, losses: &mut Losses) {
+    if !target.can.tools && !request.tools.is_empty() {
+        losses.refused("tools", format!("cannot be used with model {}", target.model));
+    }
+    for (index, tool) in request.tools.iter().enumerate() {
+        match tool {
+            Tool::Provider(tool) if tool.original.dialect != target.dialect => losses.refused(
+                format!("tools[{index}]"),
+                format!("is run by its own provider ({}) and does not exist in {}", tool.name, target.dialect),
+            ),
+            Tool::Provider(_) | Tool::Function(_) | Tool::Custom(_) => {}
+        }
+    }
+    if let Some(ToolMode::Provider(opaque)) = request.tool_choice.as_ref().map(|choice| &choice.mode)
+        && opaque.dialect != target.dialect
+    {
+        losses.refused("tool_choice", format!("has a form that does not exist in {}", target.dialect));
+    }
+}
+
+/// Whether the target takes such a medium; if not, that is reported as a refusal.
+pub fn takes_media(
+    kind: crate::ir::MediaKind,
+    field: impl FnOnce() -> String,
+    target: &Target,
+    losses: &mut Losses,
+) -> bool {
+    use crate::ir::MediaKind;
+    let can = match kind {
+        MediaKind::Image => target.can.images,
+        MediaKind::Document => target.can.documents,
+        MediaKind::Audio => target.can.audio,
+        MediaKind::Video => target.can.video,
+    };
+    if !can {
+        losses.refused(field(), format!("is {}, which model {} cannot take", kind.describe(), target.model));
+    }
+    can
+}
+
+/// A part that only its own dialect understands, in another one: in what the model said it can be left out, in what it is
+/// told it cannot.
+pub fn lose_opaque(opaque: &crate::ir::Opaque, role: Role, field: String, target: Dialect, losses: &mut Losses) {
+    match role {
+        Role::Assistant => losses.ignored(field, target),
+        Role::System | Role::Developer | Role::User | Role::Tool => losses
+            .refused(field, format!("is of type {}, which only {} understands", opaque.type_name(), opaque.dialect)),
+    }
+}
+
+/// The names in a choice of allowed tools, for dialects that have no such choice: they send only those tools.
+pub fn allowed_names(allowed: &[ToolRef]) -> HashSet<&str> {
+    allowed.iter().map(|reference| reference.name.as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_over_the_limit_are_shortened_the_same_way_each_time() {
+        let mut names = ToolNames::new(&Capabilities::unlimited(Dialect::OpenAiChat));
+        let long = "mcp__a.server__".to_owned() + &"x".repeat(80);
+        let short = names.wire(&long).into_owned();
+        assert_eq!(short.len(), 64);
+        assert_eq!(names.wire(&long), short);
+        assert_eq!(names.wire("plain_name"), "plain_name");
+        assert_eq!(names.into_adaptions().tool_names.get(&short), Some(&long));
+    }
+
+    #[test]
+    fn the_nearest_effort_is_taken_where_a_model_lacks_the_word() {
+        let levels = [Effort::Low, Effort::High];
+        assert_eq!(nearest_effort(&Effort::Max, &levels), Effort::High);
+        assert_eq!(nearest_effort(&Effort::Medium, &levels), Effort::Low);
+        assert_eq!(nearest_effort(&Effort::Minimal, &[]), Effort::Minimal);
+    }
+
+    #[test]
+    fn neighbours_of_one_side_become_one_turn() {
+        let of = |role| Message::new(role, vec![Part::text("x")]);
+        let messages = [of(Role::System), of(Role::User), of(Role::Assistant), of(Role::Assistant), of(Role::Tool)];
+        let turns = turns(&messages);
+        let sides: Vec<_> = turns.iter().map(|turn| (turn.side, turn.messages.len(), turn.index)).collect();
+        assert_eq!(sides, [(Role::System, 1, 0), (Role::User, 1, 1), (Role::Assistant, 2, 2), (Role::User, 1, 4)]);
+    }
+}

@@ -1,0 +1,7 @@
+//! Chat completions as a stream: `chat.completion.chunk` objects, then `[DONE]`.
+
+mod decoder;
+mod encoder;
+
+pub use decoder::Decoder;
+pub use encoder::Encoder;

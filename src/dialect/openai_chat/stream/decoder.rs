@@ -1,0 +1,424 @@
+//! Reads a provider's chat stream.
+//!
+//! Chat marks neither where a part begins nor where it ends. A part begins with its first piece; text, refusal and
+//! thoughts end when another kind of piece comes; a call ends when the next one begins and its arguments are a complete
+//! JSON document (else the two are interleaved, and it stays open); all end with the choice's finish reason.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::dialect::openai_chat::{DIALECT, wire};
+use crate::dialect::{Fields, Path, StreamDecoder};
+use crate::fault::Fault;
+use crate::ir::{
+    ApiError, CallKind, Carry, Content, Delta, ErrorKind, Event, Part, PartAt, Reasoning, Start, Text, TextKind,
+    ToolCall,
+};
+
+/// The most choices and calls that are followed: more is nonsense, and would be memory given away.
+const MOST: usize = 1_024;
+
+/// Reads one stream.
+#[derive(Clone, Debug, Default)]
+pub struct Decoder {
+    started: bool,
+    over: bool,
+    choices: BTreeMap<u32, Open>,
+    /// Loose fields of chunks that came before the answer began (Azure's filter results).
+    early: Carry,
+}
+
+/// What is open in a choice.
+#[derive(Clone, Debug, Default)]
+struct Open {
+    next: u32,
+    /// Text, refusal or thoughts: one of them at most.
+    flow: Option<(u32, Flow)>,
+    calls: BTreeMap<u64, Call>,
+    /// Loose fields of the choice, to be told at its end.
+    carry: Carry,
+    finished: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    Text,
+    Refusal,
+    Thoughts,
+    /// An entry of `reasoning_details`, by its index.
+    Detail(u64),
+}
+
+#[derive(Clone, Debug)]
+struct Call {
+    part: u32,
+    kind: CallKind,
+    open: bool,
+    json: Json,
+}
+
+/// Follows a JSON document just closely enough to know when it is complete.
+#[derive(Clone, Copy, Debug, Default)]
+struct Json {
+    depth: u32,
+    in_string: bool,
+    escaped: bool,
+    begun: bool,
+}
+
+impl Json {
+    fn push(&mut self, text: &str) {
+        for byte in text.bytes() {
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' if self.in_string => self.escaped = true,
+                b'"' => self.in_string = !self.in_string,
+                b'{' | b'[' if !self.in_string => {
+                    self.begun = true;
+                    self.depth += 1;
+                }
+                b'}' | b']' if !self.in_string => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+    }
+
+    fn is_complete(self) -> bool {
+        self.begun && self.depth == 0 && !self.in_string
+    }
+}
+
+impl StreamDecoder for Decoder {
+    fn push(&mut self, data: &str, out: &mut Vec<Event>) {
+        if self.over {
+            return;
+        }
+        let data = data.trim();
+        if data == "[DONE]" {
+            self.done(out);
+            return;
+        }
+        let chunk = match serde_json::from_str::<Value>(data) {
+            Ok(chunk) => chunk,
+            Err(error) => return self.fail(ApiError::nonsense(error), out),
+        };
+        if let Err(fault) = self.chunk(chunk, out) {
+            self.fail(ApiError::nonsense(fault.message), out);
+        }
+    }
+
+    fn finish(&mut self, out: &mut Vec<Event>) {
+        if !self.over {
+            self.fail(ApiError::cut(), out);
+        }
+    }
+}
+
+impl Decoder {
+    /// Nothing read yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn fail(&mut self, error: ApiError, out: &mut Vec<Event>) {
+        self.over = true;
+        out.push(Event::Error(Box::new(error)));
+    }
+
+    fn done(&mut self, out: &mut Vec<Event>) {
+        let is_whole = self.started && !self.choices.is_empty() && self.choices.values().all(|choice| choice.finished);
+        if !is_whole {
+            return self.fail(ApiError::cut(), out);
+        }
+        self.over = true;
+        out.push(Event::End(Carry::NONE));
+    }
+
+    fn chunk(&mut self, chunk: Value, out: &mut Vec<Event>) -> Result<(), Fault> {
+        let mut fields = Fields::of(chunk, Path::ROOT)?;
+        if let Some(error) = fields.take("error") {
+            self.fail(error_from(error), out);
+            return Ok(());
+        }
+        if fields.peek_str("object") == Some("chat.completion.chunk") {
+            fields.take("object");
+        }
+        // Filler against guessing at lengths; it means nothing.
+        fields.forget("obfuscation");
+        let choices = fields.array("choices")?.unwrap_or_default();
+        let usage = fields.take("usage");
+        fields.forget("usage");
+        self.start(fields, choices.is_empty() && usage.is_none(), out)?;
+        let list = Path::ROOT.key("choices");
+        for (index, choice) in choices.into_iter().enumerate() {
+            self.choice(Fields::of(choice, list.index(index))?, out)?;
+        }
+        if let Some(usage) = usage.filter(Value::is_object)
+            && self.started
+        {
+            out.push(Event::Usage(Box::new(wire::usage_from(usage))));
+        }
+        Ok(())
+    }
+
+    /// Begins the answer with the first chunk that belongs to it: Azure sends one before, without an id.
+    fn start(&mut self, mut fields: Fields<'_>, is_empty: bool, out: &mut Vec<Event>) -> Result<(), Fault> {
+        if self.started {
+            return Ok(());
+        }
+        let id = fields.string("id")?.filter(|id| !id.is_empty());
+        let model = fields.string("model")?.filter(|model| !model.is_empty());
+        let created = fields.count("created")?;
+        let service_tier = fields.string("service_tier")?;
+        self.early.merge(fields.carry(DIALECT));
+        if is_empty && id.is_none() {
+            return Ok(());
+        }
+        self.started = true;
+        let carry = std::mem::take(&mut self.early);
+        out.push(Event::Start(Box::new(Start { id, model, created, usage: None, service_tier, carry })));
+        Ok(())
+    }
+
+    fn choice(&mut self, mut fields: Fields<'_>, out: &mut Vec<Event>) -> Result<(), Fault> {
+        let index = fields.count("index")?.unwrap_or(0);
+        let index = u32::try_from(index).map_err(|_| fields.invalid("index", "a small number"))?;
+        if self.choices.len() >= MOST && !self.choices.contains_key(&index) {
+            return Err(fields.invalid("index", format!("less than {MOST}")));
+        }
+        let state = self.choices.entry(index).or_default();
+        let here = fields.path();
+        if let Some(delta) = fields.take("delta") {
+            let mut delta = Fields::of(delta, here.key("delta"))?;
+            if state.finished && says_something(&delta) {
+                return Err(delta.invalid("content", "absent after the choice's finish reason"));
+            }
+            state.delta(index, &mut delta, out)?;
+        }
+        if let Some(logprobs) = fields.take("logprobs") {
+            state.logprobs(index, &logprobs, out);
+        }
+        let finish = fields.string("finish_reason")?;
+        state.carry.merge(fields.carry(DIALECT));
+        if let Some(word) = finish
+            && !std::mem::replace(&mut state.finished, true)
+        {
+            state.stop_flow(index, out);
+            state.stop_calls(index, out);
+            let carry = std::mem::take(&mut state.carry);
+            out.push(Event::Finish(index, Box::new(wire::finish_from(word)), carry));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a delta holds a piece of the answer, rather than only empty or unknown fields.
+fn says_something(delta: &Fields<'_>) -> bool {
+    let text = ["content", "refusal", "reasoning_content", "reasoning"]
+        .iter()
+        .any(|key| delta.peek_str(key).is_some_and(|text| !text.is_empty()));
+    let list = ["tool_calls", "reasoning_details"]
+        .iter()
+        .any(|key| delta.peek(key).and_then(Value::as_array).is_some_and(|list| !list.is_empty()));
+    text || list
+}
+
+impl Open {
+    fn begin(&mut self, choice: u32, part: Part, out: &mut Vec<Event>) -> u32 {
+        let number = self.next;
+        self.next += 1;
+        out.push(Event::PartStart(PartAt { choice, part: number }, Box::new(part)));
+        number
+    }
+
+    fn stop_flow(&mut self, choice: u32, out: &mut Vec<Event>) {
+        if let Some((part, _)) = self.flow.take() {
+            out.push(Event::PartStop(PartAt { choice, part }, Carry::NONE));
+        }
+    }
+
+    fn stop_calls(&mut self, choice: u32, out: &mut Vec<Event>) {
+        for call in self.calls.values_mut().filter(|call| call.open) {
+            call.open = false;
+            out.push(Event::PartStop(PartAt { choice, part: call.part }, Carry::NONE));
+        }
+    }
+
+    /// The open part of this kind, begun if need be.
+    fn flow(&mut self, choice: u32, flow: Flow, part: impl FnOnce() -> Part, out: &mut Vec<Event>) -> PartAt {
+        if let Some((part, open)) = self.flow
+            && open == flow
+        {
+            return PartAt { choice, part };
+        }
+        self.stop_flow(choice, out);
+        let part = self.begin(choice, part(), out);
+        self.flow = Some((part, flow));
+        PartAt { choice, part }
+    }
+
+    fn delta(&mut self, choice: u32, delta: &mut Fields<'_>, out: &mut Vec<Event>) -> Result<(), Fault> {
+        self.thoughts(choice, delta, out)?;
+        // OpenAI's first chunk has an empty text, also when only calls follow: it begins nothing.
+        if let Some(text) = delta.string("content")?.filter(|text| !text.is_empty()) {
+            let at = self.flow(choice, Flow::Text, || Part::text(""), out);
+            out.push(Event::Delta(at, Delta::Text(text)));
+        }
+        if let Some(text) = delta.string("refusal")?.filter(|text| !text.is_empty()) {
+            let at = self.flow(choice, Flow::Refusal, || Part::new(Content::Refusal(String::new())), out);
+            out.push(Event::Delta(at, Delta::Refusal(text)));
+        }
+        for annotation in delta.array("annotations")?.unwrap_or_default() {
+            let at = self.flow(choice, Flow::Text, || Part::text(""), out);
+            out.push(Event::Delta(at, Delta::Citation(Box::new(wire::citation_from(annotation)))));
+        }
+        let here = delta.path();
+        let list = here.key("tool_calls");
+        for (index, call) in delta.array("tool_calls")?.unwrap_or_default().into_iter().enumerate() {
+            self.call(choice, Fields::of(call, list.index(index))?, index, out)?;
+        }
+        Ok(())
+    }
+
+    fn thoughts(&mut self, choice: u32, delta: &mut Fields<'_>, out: &mut Vec<Event>) -> Result<(), Fault> {
+        let plain = ["reasoning_content", "reasoning"];
+        let details = delta.array("reasoning_details")?.unwrap_or_default();
+        if details.is_empty() {
+            for key in plain {
+                let Some(Value::String(text)) = delta.take(key) else { continue };
+                if text.is_empty() {
+                    continue;
+                }
+                let begin = || {
+                    let carry = Carry::NONE.noted(DIALECT, "field", key);
+                    Part::new(Content::Reasoning(Reasoning::default())).carrying(carry)
+                };
+                let at = self.flow(choice, Flow::Thoughts, begin, out);
+                out.push(Event::Delta(at, Delta::Reasoning { text: 0, kind: TextKind::Full, delta: text }));
+                break;
+            }
+            return Ok(());
+        }
+        let here = delta.path();
+        let list = here.key("reasoning_details");
+        for (place, detail) in details.into_iter().enumerate() {
+            self.detail(choice, Fields::of(detail, list.index(place))?, place, out)?;
+        }
+        Ok(())
+    }
+
+    /// A piece of an entry of `reasoning_details`; pieces of one entry share its index.
+    fn detail(&mut self, choice: u32, mut detail: Fields<'_>, place: usize, out: &mut Vec<Event>) -> Result<(), Fault> {
+        let index = detail.peek("index").and_then(Value::as_u64).unwrap_or(u64::try_from(place).unwrap_or(u64::MAX));
+        let kind = detail.string("type")?.unwrap_or_else(|| "reasoning.text".to_owned());
+        let texts = [("text", TextKind::Full), ("summary", TextKind::Summary)];
+        let mut pieces = Vec::new();
+        for (key, text_kind) in texts {
+            pieces.extend(detail.string(key)?.filter(|text| !text.is_empty()).map(|text| (text_kind, text)));
+        }
+        let id = detail.string("id")?;
+        let begin = || {
+            let carry = Carry::NONE.noted(DIALECT, "field", "reasoning_details").noted(DIALECT, "type", kind);
+            Part::new(Content::Reasoning(Reasoning { id, texts: Vec::new() })).carrying(carry)
+        };
+        let at = self.flow(choice, Flow::Detail(index), begin, out);
+        for (text_kind, text) in pieces {
+            out.push(Event::Delta(at, Delta::Reasoning { text: 0, kind: text_kind, delta: text }));
+        }
+        // A signature or encrypted form comes with an entry's last piece, and ends it.
+        if detail.peek("signature").is_some() || detail.peek("data").is_some() {
+            self.flow = None;
+            out.push(Event::PartStop(at, detail.carry(DIALECT)));
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, choice: u32, mut call: Fields<'_>, place: usize, out: &mut Vec<Event>) -> Result<(), Fault> {
+        // Some servers leave the index out and send every call whole.
+        let index = match call.count("index")? {
+            Some(index) => index,
+            None => u64::try_from(place).unwrap_or(u64::MAX),
+        };
+        let id = call.string("id")?.filter(|id| !id.is_empty());
+        let kind = match call.string("type")?.as_deref() {
+            Some("custom") => CallKind::Custom,
+            Some(_) | None => self.calls.get(&index).map_or(CallKind::Function, |call| call.kind),
+        };
+        let here = call.path();
+        let key = wire::kind_to(kind);
+        let mut inner = match call.take(key) {
+            Some(inner) => Fields::of(inner, here.key(key))?,
+            None => Fields::of_map(serde_json::Map::new(), here),
+        };
+        if !self.calls.contains_key(&index) {
+            if self.calls.len() >= MOST {
+                return Err(call.invalid("index", format!("less than {MOST}")));
+            }
+            self.stop_flow(choice, out);
+            for other in self.calls.values_mut().filter(|other| other.open && other.is_complete()) {
+                other.open = false;
+                out.push(Event::PartStop(PartAt { choice, part: other.part }, Carry::NONE));
+            }
+            let head = ToolCall {
+                id: id.ok_or_else(|| call.missing("id"))?,
+                name: inner.required_string("name")?,
+                arguments: String::new(),
+                kind,
+            };
+            let part = self.begin(choice, Part::new(Content::ToolCall(head)), out);
+            self.calls.insert(index, Call { part, kind, open: true, json: Json::default() });
+        }
+        let argument_key = match kind {
+            CallKind::Function => "arguments",
+            CallKind::Custom => "input",
+        };
+        let more = inner.string(argument_key)?.unwrap_or_default();
+        if let Some(state) = self.calls.get_mut(&index)
+            && !more.is_empty()
+        {
+            if !state.open {
+                return Err(inner.invalid(argument_key, "absent once the call is complete"));
+            }
+            state.json.push(&more);
+            out.push(Event::Delta(PartAt { choice, part: state.part }, Delta::Arguments(more)));
+        }
+        Ok(())
+    }
+
+    fn logprobs(&mut self, choice: u32, logprobs: &Value, out: &mut Vec<Event>) {
+        let Some(entries) = logprobs.get("content").and_then(Value::as_array) else { return };
+        let Some(known) = wire::logprobs_from(entries).filter(|known| !known.is_empty()) else { return };
+        let at = self.flow(choice, Flow::Text, || Part::new(Content::Text(Text::default())), out);
+        out.push(Event::Delta(at, Delta::Logprobs(known)));
+    }
+}
+
+impl Call {
+    /// Whether nothing more can come. Only JSON shows it.
+    fn is_complete(&self) -> bool {
+        match self.kind {
+            CallKind::Function => self.json.is_complete(),
+            CallKind::Custom => true,
+        }
+    }
+}
+
+/// Reads an error that a server sends in the middle of a stream.
+fn error_from(value: Value) -> ApiError {
+    let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    let type_word = text("type");
+    let status = value.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+    let kind = type_word
+        .as_deref()
+        .and_then(ErrorKind::from_type_name)
+        .or_else(|| status.filter(|status| *status >= 400).map(ErrorKind::from_status))
+        .unwrap_or(ErrorKind::Api);
+    let message = text("message").or_else(|| value.as_str().map(str::to_owned));
+    let mut error =
+        ApiError::new(kind, message.unwrap_or_else(|| "the provider ended the stream with an error".into()));
+    error.type_word = type_word;
+    error.code = text("code");
+    error.param = text("param");
+    error
+}
