@@ -1,0 +1,189 @@
+//! Names and what they mean.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use chrono::NaiveDate;
+
+use super::{Capability, Catalog, Endpoint, Model, Resolved, Tier};
+use crate::config::providers::Kind;
+use crate::config::{Config, Mode};
+use crate::fault::{Fault, FaultKind};
+
+fn config(env: &[(&str, &str)]) -> Config {
+    Config::load(env.iter().map(|&(name, text)| (name.to_owned(), text.to_owned())), Mode::Tool).unwrap().config
+}
+
+fn everything() -> Config {
+    config(&[
+        ("LLM_GATEWAY_OPENAI_API_KEY", "k"),
+        ("LLM_GATEWAY_ANTHROPIC_API_KEY", "k"),
+        ("LLM_GATEWAY_GEMINI_API_KEY", "k"),
+        (
+            "LLM_GATEWAY__PROVIDERS__VLLM",
+            "{ kind = 'openai', upstreams = { default = { base_url = 'http://v/v1', api_key = 'k' } } }",
+        ),
+        ("LLM_GATEWAY__ALIASES", "{ best = 'claude-opus-4-5', local = 'vllm/meta/llama', gpt-4o = 'vllm/gpt-oss' }"),
+    ])
+}
+
+fn resolve(name: &str) -> Result<Resolved, Fault> {
+    Catalog::embedded().unwrap().resolve(name, &everything())
+}
+
+fn model(id: &str) -> Model {
+    Catalog::embedded().unwrap().models().find(|model| model.id.as_str() == id).unwrap().clone()
+}
+
+#[test]
+fn the_models_of_the_seed_are_known_with_a_price() {
+    for (asked, provider, sent) in [
+        ("gpt-4.1", "openai", "gpt-4.1"),
+        ("gpt-4.1-mini", "openai", "gpt-4.1-mini"),
+        ("o3-mini", "openai", "o3-mini"),
+        ("claude-sonnet-4-20250514", "anthropic", "claude-sonnet-4-20250514"),
+        ("claude-3-5-sonnet", "anthropic", "claude-3-5-sonnet-20241022"),
+        ("gemini/gemini-3-pro-preview", "gemini", "gemini-3-pro-preview"),
+        ("gpt-5.2", "openai", "gpt-5.2"),
+        ("gpt-5-mini", "openai", "gpt-5-mini"),
+        ("gpt-5-nano", "openai", "gpt-5-nano"),
+        ("claude-opus-4-5", "anthropic", "claude-opus-4-5"),
+        ("claude-sonnet-4-5", "anthropic", "claude-sonnet-4-5"),
+        ("claude-haiku-4-5", "anthropic", "claude-haiku-4-5"),
+    ] {
+        let resolved = resolve(asked).unwrap();
+        assert_eq!((resolved.provider.as_str(), resolved.model.as_str()), (provider, sent), "{asked}");
+        assert!(resolved.entry.unwrap().prices.rates.input.is_some(), "{asked}");
+    }
+    let plain = config(&[("LLM_GATEWAY_OPENAI_API_KEY", "k")]);
+    assert!(Catalog::embedded().unwrap().resolve("gpt-4o", &plain).unwrap().entry.is_some());
+}
+
+#[test]
+fn prefixes_catalog_families_and_aliases_each_find_their_provider() {
+    for (asked, provider, sent, known) in [
+        ("openai/gpt-4.1", "openai", "gpt-4.1", true),
+        ("anthropic/claude-3-5-sonnet", "anthropic", "claude-3-5-sonnet-20241022", true),
+        ("models/gemini-2.5-pro", "gemini", "gemini-2.5-pro", true),
+        ("models/openai/gpt-4.1", "openai", "gpt-4.1", true),
+        ("gemini/models/gemini-2.5-pro", "gemini", "gemini-2.5-pro", true),
+        ("chat-latest", "openai", "chat-latest", true),
+        ("gpt-99-ultra", "openai", "gpt-99-ultra", false),
+        ("chatgpt-5o", "openai", "chatgpt-5o", false),
+        ("o9", "openai", "o9", false),
+        ("codex-mini-latest", "openai", "codex-mini-latest", false),
+        ("ft:gpt-4.1-mini:acme::abc", "openai", "ft:gpt-4.1-mini:acme::abc", false),
+        ("claude-9", "anthropic", "claude-9", false),
+        ("gemini-9-flash", "gemini", "gemini-9-flash", false),
+        ("gemma-9-1b", "gemini", "gemma-9-1b", false),
+        ("openai/whatever-they-call-it", "openai", "whatever-they-call-it", false),
+        ("vllm/meta-llama/Llama-3.1-8B", "vllm", "meta-llama/Llama-3.1-8B", false),
+        ("vllm/gpt-4.1", "vllm", "gpt-4.1", true),
+        ("vllm/claude-opus-4-5", "vllm", "claude-opus-4-5", false),
+        ("best", "anthropic", "claude-opus-4-5", true),
+        ("local", "vllm", "meta/llama", false),
+        // The alias leads elsewhere; the prefix says where.
+        ("openai/gpt-4o", "openai", "gpt-4o", true),
+        ("gpt-4o", "vllm", "gpt-oss", false),
+        ("vllm/gpt-4o", "vllm", "gpt-oss", false),
+    ] {
+        let resolved = resolve(asked).unwrap();
+        assert_eq!((resolved.provider.as_str(), resolved.model.as_str()), (provider, sent), "{asked}");
+        assert_eq!(resolved.entry.is_some(), known, "{asked}");
+    }
+}
+
+#[test]
+fn every_alias_that_is_built_in_leads_to_a_model_that_is_known() {
+    let mut config = everything();
+    let built_in = self::config(&[]).aliases;
+    config.aliases = built_in.clone();
+    for alias in built_in.keys() {
+        assert!(Catalog::embedded().unwrap().resolve(alias, &config).unwrap().entry.is_some(), "{alias}");
+    }
+}
+
+#[test]
+fn an_unknown_name_is_answered_with_the_nearest_ones() {
+    let fault = resolve("gtp-4.1-mini").unwrap_err();
+    assert_eq!(fault.kind, FaultKind::ModelNotFound);
+    assert_eq!(fault.param.as_deref(), Some("model"));
+    insta::assert_snapshot!(fault, @r#"there is no model "gtp-4.1-mini"; did you mean "gpt-4.1-mini", "gpt-5.4-mini" or "gpt-4o-mini"? GET /v1/models lists those that there are"#);
+    insta::assert_snapshot!(resolve("Claude-Opus-4-5").unwrap_err(), @r#"there is no model "Claude-Opus-4-5"; did you mean "claude-opus-4-5", "claude-opus-4-6" or "claude-opus-4-7"? GET /v1/models lists those that there are"#);
+    insta::assert_snapshot!(resolve("google/gemini-2.5-pro").unwrap_err(), @r#"there is no model "google/gemini-2.5-pro"; did you mean "gemini-2.5-pro", "gemini-2.5-pro-preview-tts" or "gemini-2.5-flash"? GET /v1/models lists those that there are"#);
+    insta::assert_snapshot!(resolve("llama").unwrap_err(), @r#"there is no model "llama"; GET /v1/models lists those that there are"#);
+    let plain = config(&[("LLM_GATEWAY_OPENAI_API_KEY", "k")]);
+    let fault = Catalog::embedded().unwrap().resolve("Claude-Opus-4-5", &plain).unwrap_err();
+    assert!(!fault.message.contains("\"claude-opus"), "what cannot be called is not offered: {fault}");
+}
+
+#[test]
+fn what_cannot_be_a_name_is_neither_sent_on_nor_echoed() {
+    let long = "gpt-".repeat(100);
+    for asked in
+        ["", "openai/", "/gpt-4.1", "gpt-4.1\n", "gemini/../files", "gemini/a?key=b", "gpt-4.1%2f", "гпт-4", &long]
+    {
+        let fault = resolve(asked).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::ModelNotFound, "{asked}");
+        assert_eq!(fault.message, "that is no name of a model; GET /v1/models lists those that there are", "{asked}");
+    }
+}
+
+#[test]
+fn a_provider_without_a_key_is_answered_with_the_setting_that_is_missing() {
+    let none = config(&[(
+        "LLM_GATEWAY__PROVIDERS__VLLM",
+        "{ kind = 'openai', upstreams = { main = { base_url = 'http://v/v1' } } }",
+    )]);
+    let refusal = |name: &str| {
+        let fault = Catalog::embedded().unwrap().resolve(name, &none).unwrap_err();
+        assert_eq!((fault.kind, fault.param.as_deref()), (FaultKind::InvalidParameter, Some("model")));
+        fault.message
+    };
+    insta::assert_snapshot!(refusal("claude-opus-4-5"), @r#"model "claude-opus-4-5" is served by anthropic, which is not configured here: LLM_GATEWAY_ANTHROPIC_API_KEY is not set"#);
+    insta::assert_snapshot!(refusal("vllm/llama"), @r#"model "vllm/llama" is served by vllm, which is not configured here: LLM_GATEWAY__PROVIDERS__VLLM__UPSTREAMS__MAIN__API_KEY is not set"#);
+}
+
+#[test]
+fn the_facts_of_a_model_are_those_of_the_list() {
+    let pro = model("gemini-2.5-pro");
+    assert_eq!((pro.provider.as_str(), pro.kind), ("gemini", Kind::Gemini));
+    assert_eq!((pro.context_tokens, pro.max_output_tokens), (Some(1_048_576), Some(65_536)));
+    assert!(
+        pro.capabilities.contains(&Capability::Reasoning) && !pro.capabilities.contains(&Capability::ParallelTools)
+    );
+    assert_eq!(pro.prices.rates.input.unwrap().to_string(), "1.25");
+    assert_eq!(pro.prices.rates.cache_read.unwrap().per_million().0, 125_000_000);
+    assert_eq!(pro.prices.above[0].input_tokens, 200_000);
+    assert_eq!(pro.prices.above[0].rates.output.unwrap().to_string(), "15.00");
+    assert_eq!(pro.prices.tiers[&Tier::Flex].input.unwrap().to_string(), "0.625");
+    assert_eq!(pro.prices.tiers[&Tier::Priority].output.unwrap().to_string(), "18.00");
+
+    let opus = model("claude-opus-4-5").prices.rates;
+    assert!(opus.cache_write_1h > opus.cache_write_5m && opus.cache_write_5m > opus.input);
+    assert!(model("o3").endpoints.contains(&Endpoint::Responses));
+    assert_eq!(model("o4-mini-deep-research").deprecation_date, NaiveDate::from_ymd_opt(2026, 7, 23));
+    // 0.0025 dollars a million: 2.5 nano-dollars a token, whole only by the million.
+    assert_eq!(model("gpt-5-nano").prices.tiers[&Tier::Flex].cache_read.unwrap().per_million().0, 2_500_000);
+}
+
+#[test]
+fn a_model_that_the_list_has_twice_takes_the_dearer_price() {
+    assert_eq!(model("gemini-exp-1206").prices.rates.input.unwrap().to_string(), "0.30");
+}
+
+#[test]
+fn a_retired_model_is_still_resolved() {
+    let retired = model("o4-mini-deep-research");
+    assert!(retired.deprecation_date.is_some());
+    assert!(resolve(retired.id.as_str()).is_ok());
+}
+
+#[test]
+fn every_model_has_a_price_and_a_name_of_its_own() {
+    let catalog = Catalog::embedded().unwrap();
+    assert!(catalog.models().count() > 170);
+    for model in catalog.models() {
+        assert!(model.prices.rates.input.is_some() && model.prices.rates.output.is_some(), "{}", model.id);
+        assert!(!model.id.as_str().contains('/'), "{}", model.id);
+        assert!(model.prices.above.is_sorted_by_key(|above| above.input_tokens), "{}", model.id);
+    }
+}
