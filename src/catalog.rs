@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::config::Config;
 use crate::config::providers::Kind;
+use crate::config::{Config, ConfigError, Loaded};
 use crate::fault::{Fault, FaultKind};
 use crate::ids::{ModelId, ProviderName};
 
@@ -92,6 +92,22 @@ impl Catalog {
             Some((provider, _)) => self.route(provider, name, asked, config),
             None => Err(self.unknown(asked, config)),
         }
+    }
+
+    /// Checks that every alias leads to a model.
+    ///
+    /// # Errors
+    /// When one does not.
+    pub fn check(&self, loaded: &Loaded) -> Result<(), ConfigError> {
+        for (alias, target) in &loaded.config.aliases {
+            // An alias of a provider that has no key is fine: its callers are told so.
+            if let Err(Fault { kind: FaultKind::ModelNotFound, .. }) = self.resolve(alias, &loaded.config) {
+                let problem =
+                    format!("there is no model \"{target}\"; `llm-gateway models` lists those that there are");
+                return Err(ConfigError::at(format!("aliases.{alias}"), &problem, &loaded.sources));
+            }
+        }
+        Ok(())
     }
 
     fn route(&self, provider: &ProviderName, model: &str, asked: &str, config: &Config) -> Result<Resolved, Fault> {

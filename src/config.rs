@@ -103,6 +103,15 @@ pub struct Loaded {
     pub sources: Sources,
 }
 
+impl Loaded {
+    /// Says which variables were ignored. Called once logging is set up.
+    pub fn log_ignored(&self) {
+        for name in &self.ignored {
+            tracing::debug!(variable.name = %name, "an environment variable is none of the gateway's settings");
+        }
+    }
+}
+
 impl Config {
     /// Loads all layers. `env` is the environment, of which only names that begin with `LLM_GATEWAY_` are looked at.
     ///

@@ -46,6 +46,11 @@ impl ConfigError {
         }
     }
 
+    /// A key whose value does not fit what is outside of the settings.
+    pub(crate) fn at(key: String, problem: &str, sources: &Sources) -> Self {
+        Self::wrong(Wrong::new(key, problem), sources)
+    }
+
     pub(super) fn wrong(wrong: Wrong, sources: &Sources) -> Self {
         let set = |path: &str| sources.of(path).map(|origin| format!(", {origin}")).unwrap_or_default();
         let other = wrong.other.map(set).unwrap_or_default();
