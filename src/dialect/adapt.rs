@@ -13,6 +13,9 @@ use crate::ir::{
     ToolMode, ToolRef,
 };
 
+/// The most stop sequences for which the gateway looks itself: each costs a search in every piece of text.
+const STOPS_CUT_HERE: usize = 64;
+
 /// Messages of one side that stand together, as one.
 #[derive(Clone, Debug)]
 pub struct Turn<'a> {
@@ -207,6 +210,10 @@ pub fn stop<'r>(
 ) -> &'r [String] {
     if can.stop_max.is_none_or(|most| request.stop.len() <= most) {
         return &request.stop;
+    }
+    if request.stop.len() > STOPS_CUT_HERE {
+        losses.refused("stop", format!("has more than {STOPS_CUT_HERE} sequences"));
+        return &[];
     }
     losses.approximated("stop", "is more than this model takes: the answer is cut after it was generated");
     adaptions.stop.clone_from(&request.stop);

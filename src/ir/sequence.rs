@@ -1,15 +1,17 @@
 //! One open part at a time, for dialects whose streams demand it (Messages, Gemini).
 
 use super::{Event, PartAt};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 /// Reorders a stream so that a part starts only when the one before it has stopped. Events of later parts wait; a stream
-/// that is in sequence already passes without waiting.
+/// that is in sequence already passes without waiting. Each event is looked at twice at most.
 #[derive(Clone, Debug, Default)]
 pub struct Sequencer {
     open: Option<PartAt>,
-    /// Events that wait for the open part to stop.
+    /// Starts of parts, and what ends choices and the stream, in the order in which they came.
     waiting: VecDeque<Event>,
+    /// What has come of parts that wait to start.
+    of_parts: HashMap<PartAt, Vec<Event>>,
 }
 
 impl Sequencer {
@@ -20,68 +22,64 @@ impl Sequencer {
 
     /// Takes one event, and calls `each` with all that may go out now.
     pub fn push(&mut self, event: Event, each: &mut impl FnMut(Event)) {
-        if !self.passes(&event) {
-            self.waiting.push_back(event);
-            return;
+        match &event {
+            Event::Start(_) | Event::Ping | Event::Opaque(_) | Event::Usage(_) | Event::Error(_) => each(event),
+            Event::PartStart(..) | Event::Finish(..) | Event::End(_) => {
+                self.waiting.push_back(event);
+                self.go_on(each);
+            }
+            Event::Delta(at, _) | Event::PartStop(at, _) if self.open == Some(*at) => {
+                let stops = is_stop(&event);
+                each(event);
+                if stops {
+                    self.open = None;
+                    self.go_on(each);
+                }
+            }
+            Event::Delta(at, _) | Event::PartStop(at, _) => self.of_parts.entry(*at).or_default().push(event),
         }
-        self.pass(event, each);
+    }
+
+    /// Lets go what waits, until a part is open that has not stopped yet.
+    fn go_on(&mut self, each: &mut impl FnMut(Event)) {
         while self.open.is_none() {
             let Some(event) = self.waiting.pop_front() else { return };
-            // Starts the part that has waited longest, then all that is already known of it.
-            self.pass(event, each);
-            self.drain_open(each);
-        }
-    }
-
-    fn passes(&self, event: &Event) -> bool {
-        match event {
-            Event::Start(_) | Event::Ping | Event::Opaque(_) | Event::Usage(_) | Event::Error(_) => true,
-            Event::PartStart(..) | Event::Finish(..) | Event::End(_) => self.open.is_none() && self.waiting.is_empty(),
-            Event::Delta(at, _) | Event::PartStop(at, _) => self.open == Some(*at),
-        }
-    }
-
-    fn pass(&mut self, event: Event, each: &mut impl FnMut(Event)) {
-        match &event {
-            Event::PartStart(at, _) => self.open = Some(*at),
-            Event::PartStop(..) => self.open = None,
-            Event::Start(_)
-            | Event::Delta(..)
-            | Event::Finish(..)
-            | Event::Usage(_)
-            | Event::Ping
-            | Event::Opaque(_)
-            | Event::End(_)
-            | Event::Error(_) => {}
-        }
-        each(event);
-    }
-
-    /// Lets the waiting events of the open part go, until it stops.
-    fn drain_open(&mut self, each: &mut impl FnMut(Event)) {
-        if self.open.is_none() {
-            return;
-        }
-        let mut still = VecDeque::with_capacity(self.waiting.len());
-        for event in std::mem::take(&mut self.waiting) {
-            let is_of_open = match &event {
-                Event::Delta(at, _) | Event::PartStop(at, _) => self.open == Some(*at),
+            let starts = match &event {
+                Event::PartStart(at, _) => Some(*at),
                 Event::Start(_)
-                | Event::PartStart(..)
+                | Event::Delta(..)
+                | Event::PartStop(..)
                 | Event::Finish(..)
                 | Event::Usage(_)
                 | Event::Ping
                 | Event::Opaque(_)
                 | Event::End(_)
-                | Event::Error(_) => false,
+                | Event::Error(_) => None,
             };
-            if is_of_open {
-                self.pass(event, each);
-            } else {
-                still.push_back(event);
+            each(event);
+            self.open = starts;
+            for event in starts.and_then(|at| self.of_parts.remove(&at)).unwrap_or_default() {
+                if is_stop(&event) {
+                    self.open = None;
+                }
+                each(event);
             }
         }
-        self.waiting = still;
+    }
+}
+
+fn is_stop(event: &Event) -> bool {
+    match event {
+        Event::PartStop(..) => true,
+        Event::Start(_)
+        | Event::PartStart(..)
+        | Event::Delta(..)
+        | Event::Finish(..)
+        | Event::Usage(_)
+        | Event::Ping
+        | Event::Opaque(_)
+        | Event::End(_)
+        | Event::Error(_) => false,
     }
 }
 

@@ -1,0 +1,60 @@
+//! Any caller's dialect over any provider's: what lies between them.
+//!
+//! [`plan`] says whether anything does. If so, the request is [decoded](decode) once, [encoded](encode) for each provider that
+//! is tried, and a [`Transcoder`] turns the answer, whole or streamed, into what the caller understands. Bytes in, bytes
+//! out, no I/O.
+
+mod codecs;
+mod errors;
+pub mod plan;
+mod restore;
+mod transcoder;
+
+pub use codecs::{decode, encode};
+pub use errors::{decode_error, encode_error};
+pub use plan::{Plan, plan};
+pub use transcoder::{Told, TranscodedStream, Transcoder, Whole};
+
+use crate::dialect::Adaptions;
+use crate::fault::{Fault, FaultKind};
+use crate::ir::{Loss, Losses, Severity};
+
+/// What to do with a loss that does not change the meaning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strictness {
+    /// Say it in `x-llm-gateway-ignored`.
+    #[default]
+    Report,
+    /// Refuse the request: `x-llm-gateway-strict: true`.
+    Refuse,
+}
+
+/// A request as it goes to a provider.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upstream {
+    /// The body.
+    pub body: Vec<u8>,
+    /// What was left out or said otherwise; [`Losses::header`] is for the caller.
+    pub losses: Losses,
+    /// What the answer has to undo: for [`Transcoder::new`].
+    pub adaptions: Adaptions,
+}
+
+/// Refuses losses that change the meaning, and all others if the caller is strict.
+fn judge(losses: &Losses, strictness: Strictness) -> Result<(), Fault> {
+    let worst = match strictness {
+        Strictness::Report => losses.refusal(),
+        Strictness::Refuse => losses.refusal().or_else(|| losses.iter().next()),
+    };
+    worst.map_or(Ok(()), |loss| Err(refusal(loss)))
+}
+
+fn refusal(loss: &Loss) -> Fault {
+    let message = match loss.severity {
+        Severity::Refused => format!("{} {}", loss.field, loss.reason),
+        Severity::Ignored | Severity::Approximated => {
+            format!("{} {}; without x-llm-gateway-strict it would be adapted", loss.field, loss.reason)
+        }
+    };
+    Fault::new(FaultKind::UnsupportedParameter, message).at(loss.field.clone())
+}

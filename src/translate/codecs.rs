@@ -1,0 +1,112 @@
+//! Picks a dialect's codec at run time.
+
+use serde_json::Value;
+
+use super::{Strictness, Upstream, judge};
+use crate::dialect::{
+    Asked, Codec, Dialect, Encoded, EncodedRequest, RequestHead, StreamDecoder, StreamEncoder, Target, openai_chat,
+};
+use crate::fault::{Fault, FaultKind};
+use crate::ir::{Event, Request, Response};
+
+/// Does something with the codec of a dialect.
+macro_rules! with_codec {
+    ($dialect:expr, $codec:ident => $then:expr) => {
+        match $dialect {
+            Dialect::OpenAiChat => {
+                type $codec = openai_chat::Codec;
+                $then
+            }
+            dialect @ (Dialect::OpenAiResponses | Dialect::Anthropic | Dialect::Gemini) => Err(unspoken(dialect)),
+        }
+    };
+}
+
+/// A reader of any dialect's stream.
+#[derive(Clone, Debug)]
+pub(super) enum AnyDecoder {
+    OpenAiChat(openai_chat::Decoder),
+}
+
+/// A writer of any dialect's stream.
+#[derive(Clone, Debug)]
+pub(super) enum AnyEncoder {
+    OpenAiChat(Box<openai_chat::Encoder>),
+}
+
+fn unspoken(dialect: Dialect) -> Fault {
+    let message = format!("{dialect} cannot be translated yet; call the model in its provider's own dialect");
+    Fault::new(FaultKind::UnsupportedParameter, message).at("model")
+}
+
+/// Reads a caller's request.
+///
+/// # Errors
+/// 400: it is not JSON, or a field cannot be read.
+pub fn decode(caller: Dialect, body: &[u8], head: &RequestHead) -> Result<Request, Fault> {
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|error| Fault::new(FaultKind::InvalidJson, format!("the body is not valid JSON: {error}")))?;
+    with_codec!(caller, C => C::decode_request(value, head))
+}
+
+/// Writes a request for a provider.
+///
+/// # Errors
+/// 400: it asks for something that cannot be said there without changing its meaning, or, if the caller is strict, without
+/// any loss. The field is named.
+pub fn encode(request: &Request, target: &Target, strictness: Strictness) -> Result<Upstream, Fault> {
+    let EncodedRequest { body, losses, adaptions } =
+        with_codec!(target.dialect, C => Ok(C::encode_request(request, target)))?;
+    judge(&losses, strictness)?;
+    Ok(Upstream { body: body.to_string().into_bytes(), losses, adaptions })
+}
+
+pub(super) fn decode_response(provider: Dialect, body: Value) -> Result<Response, Fault> {
+    with_codec!(provider, C => C::decode_response(body))
+}
+
+pub(super) fn encode_response(caller: Dialect, response: &Response, asked: &Asked) -> Result<Encoded, Fault> {
+    with_codec!(caller, C => Ok(C::encode_response(response, asked)))
+}
+
+impl AnyDecoder {
+    pub(super) fn new(provider: Dialect) -> Result<Self, Fault> {
+        match provider {
+            Dialect::OpenAiChat => Ok(Self::OpenAiChat(openai_chat::Codec::decoder())),
+            Dialect::OpenAiResponses | Dialect::Anthropic | Dialect::Gemini => Err(unspoken(provider)),
+        }
+    }
+
+    pub(super) fn push(&mut self, data: &str, out: &mut Vec<Event>) {
+        match self {
+            Self::OpenAiChat(decoder) => decoder.push(data, out),
+        }
+    }
+
+    pub(super) fn finish(&mut self, out: &mut Vec<Event>) {
+        match self {
+            Self::OpenAiChat(decoder) => decoder.finish(out),
+        }
+    }
+}
+
+impl AnyEncoder {
+    pub(super) fn new(caller: Dialect, asked: &Asked) -> Result<Self, Fault> {
+        match caller {
+            Dialect::OpenAiChat => Ok(Self::OpenAiChat(Box::new(openai_chat::Codec::encoder(asked)))),
+            Dialect::OpenAiResponses | Dialect::Anthropic | Dialect::Gemini => Err(unspoken(caller)),
+        }
+    }
+
+    pub(super) fn push(&mut self, event: &Event, out: &mut Vec<u8>) {
+        match self {
+            Self::OpenAiChat(encoder) => encoder.push(event, out),
+        }
+    }
+
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
+        match self {
+            Self::OpenAiChat(encoder) => encoder.finish(out),
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! Undoes in an answer what was adapted in its request, between the decoder and the encoder and for all dialects alike:
+//! tools' names, freeform inputs, JSON by a forced tool, stop sequences that the provider does not take. And makes the
+//! ids of tool calls valid everywhere.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::dialect::Adaptions;
+use crate::ir::{
+    CallKind, Carry, Content, Delta, Event, Finish, FinishReason, Part, PartAt, Response, Text, ToolCall, mark,
+};
+
+/// Restores one answer.
+#[derive(Clone, Debug)]
+pub(super) struct Restore {
+    adaptions: Adaptions,
+    open: BTreeMap<PartAt, Open>,
+    choices: BTreeMap<u32, Told>,
+}
+
+/// What an open part needs.
+#[derive(Clone, Debug)]
+enum Open {
+    /// Text whose last characters may be the beginning of a stop sequence.
+    Text { held: String },
+    /// A freeform input that is still JSON.
+    Custom { arguments: String },
+    /// The forced tool's arguments: they are the answer's text.
+    Json,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Told {
+    /// The stop sequence at which the answer was cut; parts after it are not told.
+    cut: Option<String>,
+    /// How many parts were told before the cut.
+    parts: u32,
+    json: bool,
+    calls: bool,
+}
+
+impl Restore {
+    pub(super) fn new(adaptions: Adaptions) -> Self {
+        Self { adaptions, open: BTreeMap::new(), choices: BTreeMap::new() }
+    }
+
+    /// A whole answer, restored.
+    pub(super) fn whole(&self, mut response: Response) -> Response {
+        for choice in &mut response.choices {
+            let mut told = Told::default();
+            let mut parts = Vec::with_capacity(choice.parts.len());
+            for mut part in choice.parts.drain(..) {
+                self.head(&mut part, &mut told);
+                if let Content::ToolCall(call) = &mut part.content
+                    && call.kind == CallKind::Custom
+                    && self.adaptions.custom_tools.contains(&call.name)
+                {
+                    call.arguments = input_of(&call.arguments);
+                }
+                if let Content::Text(text) = &mut part.content
+                    && let Some((at, stop)) = first_stop(&self.adaptions.stop, &text.text)
+                {
+                    text.text.truncate(at);
+                    told.cut = Some(stop.to_owned());
+                    parts.push(part);
+                    break;
+                }
+                parts.push(part);
+            }
+            choice.parts = parts;
+            choice.finish = choice.finish.take().map(|finish| told.finish(finish));
+        }
+        response
+    }
+
+    /// One event of a stream, restored: `each` gets what it becomes.
+    pub(super) fn event(&mut self, event: Event, each: &mut impl FnMut(Event)) {
+        match event {
+            Event::PartStart(at, part) => self.part_start(at, *part, each),
+            Event::Delta(at, delta) => self.delta(at, delta, each),
+            Event::PartStop(at, carry) => self.part_stop(at, carry, each),
+            Event::Finish(choice, finish, carry) => {
+                let told = self.choices.entry(choice).or_default();
+                each(Event::Finish(choice, Box::new(told.finish(*finish)), carry));
+            }
+            other @ (Event::Start(_)
+            | Event::Usage(_)
+            | Event::Ping
+            | Event::Opaque(_)
+            | Event::End(_)
+            | Event::Error(_)) => each(other),
+        }
+    }
+
+    /// Restores what is known of a part when it begins.
+    fn head(&self, part: &mut Part, told: &mut Told) {
+        let Content::ToolCall(call) = &mut part.content else { return };
+        if self.adaptions.json_tool.as_deref() == Some(call.name.as_str()) {
+            told.json = true;
+            let text = std::mem::take(&mut call.arguments);
+            part.content = Content::Text(Text { text, ..Text::default() });
+            return;
+        }
+        told.calls = true;
+        if let Some(name) = self.adaptions.tool_names.get(&call.name) {
+            call.name.clone_from(name);
+        }
+        if self.adaptions.custom_tools.contains(&call.name) {
+            call.kind = CallKind::Custom;
+        }
+        if let std::borrow::Cow::Owned(id) = mark::portable_id(&call.id) {
+            call.id = id;
+        }
+    }
+
+    fn is_custom(&self, part: &Part) -> bool {
+        match &part.content {
+            Content::ToolCall(call) => self.adaptions.custom_tools.contains(&call.name),
+            Content::Text(_)
+            | Content::Refusal(_)
+            | Content::Media(_)
+            | Content::ToolResult(_)
+            | Content::Reasoning(_)
+            | Content::Opaque(_) => false,
+        }
+    }
+
+    fn part_start(&mut self, at: PartAt, mut part: Part, each: &mut impl FnMut(Event)) {
+        let mut told = self.choices.remove(&at.choice).unwrap_or_default();
+        if told.cut.is_none() {
+            told.parts += 1;
+            self.head(&mut part, &mut told);
+            let is_json = told.json && part.as_text().is_some();
+            let mut first = None;
+            if self.is_custom(&part) {
+                if let Content::ToolCall(ToolCall { arguments, .. }) = &mut part.content {
+                    self.open.insert(at, Open::Custom { arguments: std::mem::take(arguments) });
+                }
+            } else if let Content::Text(text) = &mut part.content {
+                if is_json {
+                    self.open.insert(at, Open::Json);
+                } else if !self.adaptions.stop.is_empty() {
+                    first = Some(std::mem::take(&mut text.text)).filter(|text| !text.is_empty());
+                    self.open.insert(at, Open::Text { held: String::new() });
+                }
+            }
+            each(Event::PartStart(at, Box::new(part)));
+            self.choices.insert(at.choice, told);
+            if let Some(text) = first {
+                self.delta(at, Delta::Text(text), each);
+            }
+            return;
+        }
+        self.choices.insert(at.choice, told);
+    }
+
+    /// Whether a part is told: parts that began after a cut are not.
+    fn is_told(&self, at: PartAt) -> bool {
+        self.choices.get(&at.choice).is_none_or(|told| told.cut.is_none() || at.part < told.parts)
+    }
+
+    fn is_cut(&self, choice: u32) -> bool {
+        self.choices.get(&choice).is_some_and(|told| told.cut.is_some())
+    }
+
+    fn delta(&mut self, at: PartAt, delta: Delta, each: &mut impl FnMut(Event)) {
+        if self.is_cut(at.choice) {
+            return;
+        }
+        match (self.open.get_mut(&at), delta) {
+            (Some(Open::Custom { arguments }), Delta::Arguments(more)) => arguments.push_str(&more),
+            (Some(Open::Json), Delta::Arguments(text)) => each(Event::Delta(at, Delta::Text(text))),
+            (Some(Open::Text { held }), Delta::Text(more)) => {
+                held.push_str(&more);
+                let (told, cut) = match first_stop(&self.adaptions.stop, held) {
+                    Some((end, stop)) => (end, Some(stop.to_owned())),
+                    None => (held.len() - longest_beginning(&self.adaptions.stop, held), None),
+                };
+                let text: String = held.drain(..told).collect();
+                if !text.is_empty() {
+                    each(Event::Delta(at, Delta::Text(text)));
+                }
+                if cut.is_some() {
+                    held.clear();
+                    self.choices.entry(at.choice).or_default().cut = cut;
+                }
+            }
+            (_, delta) => each(Event::Delta(at, delta)),
+        }
+    }
+
+    fn part_stop(&mut self, at: PartAt, carry: Carry, each: &mut impl FnMut(Event)) {
+        if !self.is_told(at) {
+            return;
+        }
+        match self.open.remove(&at) {
+            Some(Open::Text { held }) if !held.is_empty() => each(Event::Delta(at, Delta::Text(held))),
+            Some(Open::Custom { arguments }) => {
+                each(Event::Delta(at, Delta::Arguments(input_of(&arguments))));
+            }
+            Some(Open::Text { .. } | Open::Json) | None => {}
+        }
+        each(Event::PartStop(at, carry));
+    }
+}
+
+impl Told {
+    fn finish(&self, finish: Finish) -> Finish {
+        if let Some(stop) = &self.cut {
+            let mut cut = Finish::inferred(FinishReason::StopSequence);
+            cut.stop_sequence = Some(stop.clone());
+            return cut;
+        }
+        if self.json && !self.calls && finish.reason == FinishReason::ToolUse {
+            return Finish::inferred(FinishReason::Stop);
+        }
+        finish
+    }
+}
+
+/// The text in `{"input": …}`; if the model wrote something else, that.
+fn input_of(arguments: &str) -> String {
+    match serde_json::from_str::<Value>(arguments) {
+        Ok(Value::Object(mut map)) => match map.shift_remove("input") {
+            Some(Value::String(input)) => input,
+            Some(_) | None => arguments.to_owned(),
+        },
+        Ok(_) | Err(_) => arguments.to_owned(),
+    }
+}
+
+/// Where the first stop sequence begins, and which it is.
+fn first_stop<'s>(stops: &'s [String], text: &str) -> Option<(usize, &'s str)> {
+    let found = stops.iter().filter(|stop| !stop.is_empty()).filter_map(|stop| Some((text.find(stop.as_str())?, stop)));
+    found.min_by_key(|(at, _)| *at).map(|(at, stop)| (at, stop.as_str()))
+}
+
+/// How many of the text's last bytes may be the beginning of a stop sequence.
+fn longest_beginning(stops: &[String], text: &str) -> usize {
+    let beginning = |stop: &String| {
+        let longest = stop.len().saturating_sub(1).min(text.len());
+        (1..=longest).rev().find(|len| {
+            text.is_char_boundary(text.len() - len) && stop.as_bytes().starts_with(&text.as_bytes()[text.len() - len..])
+        })
+    };
+    stops.iter().filter_map(beginning).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::Dialect;
+    use crate::ir::{Choice, Fold, check_grammar};
+
+    fn events(parts: &[Part], piece: usize) -> Vec<Event> {
+        let mut events = vec![Event::Start(Box::default())];
+        for (number, part) in (0_u32..).zip(parts) {
+            let at = PartAt::first(number);
+            let mut head = part.clone();
+            let mut text = String::new();
+            match &mut head.content {
+                Content::Text(content) => text = std::mem::take(&mut content.text),
+                Content::ToolCall(call) => text = std::mem::take(&mut call.arguments),
+                Content::Refusal(_)
+                | Content::Media(_)
+                | Content::ToolResult(_)
+                | Content::Reasoning(_)
+                | Content::Opaque(_) => {}
+            }
+            let is_text = head.as_text().is_some();
+            events.push(Event::PartStart(at, Box::new(head)));
+            let letters: Vec<char> = text.chars().collect();
+            for piece in letters.chunks(piece) {
+                let piece: String = piece.iter().collect();
+                let delta = if is_text { Delta::Text(piece) } else { Delta::Arguments(piece) };
+                events.push(Event::Delta(at, delta));
+            }
+            events.push(Event::PartStop(at, Carry::NONE));
+        }
+        events.push(Event::Finish(0, Box::new(finish()), Carry::NONE));
+        events.push(Event::End(Carry::NONE));
+        events
+    }
+
+    fn finish() -> Finish {
+        Finish::said(FinishReason::ToolUse, Dialect::Anthropic, "tool_use")
+    }
+
+    fn call(name: &str, arguments: &str) -> Part {
+        Part::new(Content::ToolCall(ToolCall {
+            id: "call_1".to_owned(),
+            name: name.to_owned(),
+            arguments: arguments.to_owned(),
+            kind: CallKind::Function,
+        }))
+    }
+
+    /// The restored answer, which has to be the same streamed in any pieces and whole.
+    fn restored(adaptions: &Adaptions, parts: &[Part]) -> Choice {
+        let choice = Choice { parts: parts.to_vec(), finish: Some(finish()), ..Choice::default() };
+        let whole = Response { choices: vec![choice], ..Response::default() };
+        let whole = Restore::new(adaptions.clone()).whole(whole).choices.remove(0);
+        for piece in 1..8 {
+            let mut restore = Restore::new(adaptions.clone());
+            let mut out = Vec::new();
+            for event in events(parts, piece) {
+                restore.event(event, &mut |event| out.push(event));
+            }
+            assert_eq!(check_grammar(&out), Ok(()));
+            let fold: Fold = out.into_iter().collect();
+            assert_eq!(fold.response().choices[0], whole, "in pieces of {piece}");
+        }
+        whole
+    }
+
+    #[test]
+    fn renamed_and_freeform_tools_get_their_own_form_back() {
+        let adaptions = Adaptions {
+            tool_names: [("short".to_owned(), "the.long:name".to_owned())].into_iter().collect(),
+            custom_tools: vec!["sql".to_owned()],
+            ..Adaptions::default()
+        };
+        let choice = restored(&adaptions, &[call("short", "{}"), call("sql", r#"{"input": "SELECT \"x\""}"#)]);
+        let calls: Vec<_> = choice
+            .parts
+            .iter()
+            .filter_map(|part| match &part.content {
+                Content::ToolCall(call) => Some((call.name.as_str(), call.kind, call.arguments.as_str())),
+                Content::Text(_)
+                | Content::Refusal(_)
+                | Content::Media(_)
+                | Content::ToolResult(_)
+                | Content::Reasoning(_)
+                | Content::Opaque(_) => None,
+            })
+            .collect();
+        let expected = [("the.long:name", CallKind::Function, "{}"), ("sql", CallKind::Custom, "SELECT \"x\"")];
+        assert_eq!(calls, expected);
+    }
+
+    #[test]
+    fn json_by_a_forced_tool_is_text_that_ended_by_itself() {
+        let adaptions = Adaptions { json_tool: Some("json".to_owned()), ..Adaptions::default() };
+        let choice = restored(&adaptions, &[call("json", r#"{"a": 1}"#)]);
+        assert_eq!(choice.parts, [Part::text(r#"{"a": 1}"#)]);
+        assert_eq!(choice.finish, Some(Finish::inferred(FinishReason::Stop)));
+    }
+
+    #[test]
+    fn an_answer_is_cut_at_a_stop_sequence_that_the_provider_does_not_take() {
+        let adaptions = Adaptions { stop: vec!["ENDE".to_owned(), "END\n".to_owned()], ..Adaptions::default() };
+        let parts = [Part::text("One ENä ENEND\n two"), call("f", "{}")];
+        let choice = restored(&adaptions, &parts);
+        assert_eq!(choice.parts, [Part::text("One ENä EN")]);
+        let finish = choice.finish.unwrap_or_else(|| Finish::inferred(FinishReason::Failed));
+        assert_eq!((finish.reason, finish.stop_sequence.as_deref()), (FinishReason::StopSequence, Some("END\n")));
+    }
+
+    #[test]
+    fn what_only_looks_like_a_stop_sequence_is_told() {
+        let adaptions = Adaptions { stop: vec!["STOP".to_owned()], ..Adaptions::default() };
+        let choice = restored(&adaptions, &[Part::text("a STO b STO")]);
+        assert_eq!(choice.parts, [Part::text("a STO b STO")]);
+        assert_eq!(choice.finish, Some(finish()));
+    }
+}
