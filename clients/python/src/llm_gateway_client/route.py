@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from itertools import count
 from typing import Literal, NamedTuple
@@ -23,13 +24,23 @@ class Route(NamedTuple):
     served_by: Server
     """Who was asked last, and so who the answer or the error is from."""
     model: str | None
-    """The model that served; None if the request named none."""
+    """The model that served; None if the request named none, or the gateway did not say."""
     reason: Reason
     """`gateway`, or why the call went to OpenAI directly."""
     status: int | None
     """The answer's status; None when there was no answer."""
     adjusted: tuple[str, ...] = ()
     """Fields that were renamed or left out because the stand-in model does not take them."""
+
+
+class Answer(NamedTuple):
+    """An answer of the gateway's from which the route can be read, should anyone ask."""
+
+    headers: Mapping[str, str]
+    status: int
+
+    def route(self) -> Route:
+        return Route("gateway", self.headers.get(MODEL_HEADER), "gateway", self.status)
 
 
 class LastRoute:
@@ -39,19 +50,22 @@ class LastRoute:
         self._client = next(_clients)
 
     def get(self) -> Route | None:
-        return next((route for client, route in _routes.get() if client == self._client), None)
+        last = next((last for client, last in _routes.get() if client == self._client), None)
+        return last.route() if isinstance(last, Answer) else last
 
-    def set(self, route: Route) -> None:
+    def set(self, last: Route | Answer) -> None:
         entries = _routes.get()
         if len(entries) <= 1 and (not entries or entries[0][0] == self._client):
-            _routes.set(((self._client, route),))
+            _routes.set(((self._client, last),))
             return
         others = [entry for entry in entries if entry[0] != self._client]
-        _routes.set(((self._client, route), *others[: _REMEMBERED - 1]))
+        _routes.set(((self._client, last), *others[: _REMEMBERED - 1]))
 
 
 # One variable for all clients: a context never lets go of a variable, and Django makes a client
 # for each request. Tuples, because contexts are copied by reference.
 _REMEMBERED = 16
 _clients = count()
-_routes: ContextVar[tuple[tuple[int, Route], ...]] = ContextVar("llm_gateway_routes", default=())
+_routes: ContextVar[tuple[tuple[int, Route | Answer], ...]] = ContextVar(
+    "llm_gateway_routes", default=()
+)

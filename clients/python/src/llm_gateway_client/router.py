@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from .breaker import Breaker, Permit
 from .flag import Flag
 from .models import DirectBody, direct_body, direct_path, requested_model
-from .route import MODEL_HEADER, ROUTE_HEADER, LastRoute, Reason, Route
+from .route import MODEL_HEADER, ROUTE_HEADER, Answer, LastRoute, Reason, Route
 from .settings import OpenAIAccess
 
 if TYPE_CHECKING:
@@ -108,9 +108,14 @@ class Call:
 
     def served(self, response: httpx.Response) -> httpx.Response:
         """Records the answer that the caller gets; on OpenAI's, it is written whose it is."""
-        if self._permit is not None and self.reason == "gateway":
-            self._router.breaker.succeeded(self._permit)
-        elif self.reason != "gateway":
+        if self.reason == "gateway":
+            if self._permit is not None:
+                self._router.breaker.succeeded(self._permit)
+            if response.status_code < 400 and not logger.isEnabledFor(logging.INFO):
+                # The way that nearly all calls go: nothing is worked out that nobody asks for.
+                self._router.last_route.set(Answer(response.headers, response.status_code))
+                return response
+        else:
             response.headers[ROUTE_HEADER] = "openai"
             if self._body.model is not None:
                 response.headers[MODEL_HEADER] = self._body.model
