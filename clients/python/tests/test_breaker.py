@@ -64,6 +64,20 @@ def test_a_probe_that_never_reports_back_is_followed_by_another() -> None:
     assert breaker.admit() is not None
 
 
+def test_an_answer_to_a_probe_from_before_another_failure_closes_nothing() -> None:
+    clock = Clock()
+    breaker = Breaker(10, clock)
+    breaker.failed()
+    clock.now += 10
+    probe = breaker.admit()
+    assert probe is not None
+
+    breaker.failed()
+    breaker.succeeded(probe)
+
+    assert breaker.admit() is None
+
+
 def test_an_answer_to_a_call_from_before_the_failure_closes_nothing() -> None:
     breaker = Breaker(10, Clock())
     before = breaker.admit()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 Permit = int
-"""Proof that a call was let through, and in which state of the breaker that was."""
+"""Proof that a call was let through: 0 for a call as usual, else which probe it is."""
 _CLOSED = float("-inf")
 
 
@@ -31,11 +31,11 @@ class Breaker:
     def admit(self) -> Permit | None:
         """A permit to call the gateway, or None while the breaker is open."""
         if self._open_until == _CLOSED:
-            return self._failures
+            return 0
         with self._lock:
             now = self._clock()
             if self._open_until == _CLOSED:
-                return self._failures
+                return 0
             if now < self._open_until:
                 return None
             # The probe's lease: should its caller never report back, the next one gets a turn.
@@ -50,10 +50,10 @@ class Breaker:
 
     def succeeded(self, permit: Permit) -> None:
         """The gateway answered a call that was let through with this permit."""
-        if self._open_until == _CLOSED:
+        if permit == 0:
             return
         with self._lock:
-            # An answer to a call from before the last failure says nothing about now.
+            # An answer to a probe from before the last failure says nothing about now.
             if permit == self._failures:
                 self._open_until = _CLOSED
 

@@ -59,18 +59,16 @@ class Router:
 class Call:
     """One attempt of the SDK: at the gateway, at OpenAI, or at one after the other."""
 
-    reason: Reason = "gateway"
-    """`gateway`: send the request there. Else: send `direct_request` to OpenAI."""
-
-    _body = DirectBody(b"", None, ())
-    _connect_timeout: float | None = None
-    # None as well when there is nowhere else to go: then nothing is decided here.
-    _permit: Permit | None = None
+    __slots__ = ("_body", "_connect_timeout", "_permit", "_request", "_router", "_url", "reason")
 
     def __init__(self, router: Router, request: httpx.Request, url: str) -> None:
         self._router = router
         self._request = request
         self._url = url
+        # None as well when there is nowhere else to go: then nothing is decided here.
+        self._permit: Permit | None = None
+        self.reason: Reason = "gateway"
+        """`gateway`: send the request there. Else: send `direct_request` to OpenAI."""
         if router.openai is None:
             return
         if not router.flag.enabled():
@@ -109,7 +107,7 @@ class Call:
     def served(self, response: httpx.Response) -> httpx.Response:
         """Records the answer that the caller gets; on OpenAI's, it is written whose it is."""
         if self.reason == "gateway":
-            if self._permit is not None:
+            if self._permit:
                 self._router.breaker.succeeded(self._permit)
             if response.status_code < 400 and not logger.isEnabledFor(logging.INFO):
                 # The way that nearly all calls go: nothing is worked out that nobody asks for.
@@ -129,6 +127,7 @@ class Call:
     def direct_request(self) -> httpx.Request:
         """The same request for OpenAI: its address, its key, its model, and none of our headers."""
         openai = self._router.openai
+        self._body = DirectBody(b"", None, ())
         assert openai is not None, "without access to OpenAI every call is the gateway's"  # noqa: S101
         request = self._request
         headers = [
