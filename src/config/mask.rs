@@ -13,6 +13,11 @@ pub fn url(url: &SecretString) -> String {
     if url.password().is_some() && url.set_password(Some("****")).is_err() {
         return "****".to_owned();
     }
+    // A password in the wrong place: Redis users write it where the name belongs.
+    let nameless = url.scheme().starts_with("redis") && url.password().is_none() && !url.username().is_empty();
+    if nameless && url.set_username("****").is_err() {
+        return "****".to_owned();
+    }
     // Of the query only what is known to be harmless: a password may stand there too.
     let kept: Vec<_> = url
         .query_pairs()
@@ -40,6 +45,7 @@ mod tests {
             ),
             ("postgres://db/posthog?user=a&password=hunter2", "postgres://db/posthog"),
             ("rediss://:hunter2@cache:6380/1", "rediss://:****@cache:6380/1"),
+            ("redis://hunter2@cache", "redis://****@cache"),
             ("sqlite:data/gateway.db", "sqlite:data/gateway.db"),
             ("hunter2", "****"),
         ] {

@@ -464,3 +464,27 @@ fn the_default_file_has_every_key_and_comments_each_where_it_first_stands() {
         assert!(lines.iter().any(|line| line.starts_with(&format!("[{table}"))), "[{table}] is not in the file");
     }
 }
+
+#[test]
+fn every_variable_of_the_sample_is_understood() {
+    let sample = include_str!("../../.env.sample");
+    let lines = sample.lines().filter_map(|line| line.strip_prefix('#')?.split_once('='));
+    let variables: Vec<_> = lines.filter(|(name, _)| name.starts_with("LLM_GATEWAY_")).collect();
+    assert!(variables.len() > 12);
+    for (name, text) in variables {
+        let loaded = load(&[(name, if text.is_empty() { "some-key" } else { text })]).unwrap();
+        assert!(loaded.ignored.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn the_examples_of_the_documentation_load() {
+    let page = include_str!("../../docs/configuration.md");
+    let mut parts = page.split("```toml\n").skip(1).map(|part| part.split("```").next().unwrap());
+    let [product, provider, aliases] = [(); 3].map(|()| parts.next().unwrap());
+    let config = load_file(&format!("{product}{provider}{aliases}")).unwrap().config;
+    assert_eq!(config.products["code"].limits.len(), 3);
+    assert!(config.providers["my-vllm"].is_configured());
+    assert_eq!(config.aliases["best"].as_str(), "claude-opus-4-5");
+    assert_eq!(parts.next(), None);
+}
