@@ -8,6 +8,7 @@ gateway_dir=""
 
 gateway_start() {
   gateway_dir=$(mktemp -d "${TMPDIR:-/tmp}/llm-gateway-dev.XXXXXX")
+  : >"$gateway_dir/log"
   setpriv --pdeathsig TERM "$1" dev --port 0 --data "$gateway_dir/data" >"$gateway_dir/log" 2>&1 &
   gateway_pid=$!
   local tries url=""
