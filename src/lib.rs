@@ -10,4 +10,4 @@ pub mod fault;
 pub mod ids;
 pub mod ir;
 pub mod money;
-pub mod translate;
+pub mod upstream;
