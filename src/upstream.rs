@@ -5,3 +5,7 @@
 
 pub mod breaker;
 pub mod classify;
+pub mod client;
+pub mod endpoint;
+pub mod headers;
+pub mod retry;

@@ -1,0 +1,200 @@
+//! Where an upstream's endpoints are, and with what credential it is called.
+
+use actix_http::Uri;
+use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use secrecy::ExposeSecret as _;
+use url::{Host, Url};
+
+use super::classify::CallError;
+use super::headers;
+use crate::config::providers::{Kind, Upstream};
+use crate::dialect::{Delivery, Dialect, Operation};
+use crate::ids::ModelId;
+
+/// Anthropic's API demands one: <https://docs.anthropic.com/en/api/versioning>.
+const ANTHROPIC_VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");
+
+/// RFC 3986's unreserved characters stay as they are in a path segment.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A machine and how to speak to it: what connections are kept for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    pub(super) host: Host<String>,
+    pub(super) port: u16,
+    pub(super) transport: Transport,
+}
+
+/// What is spoken below HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// TCP.
+    Plain,
+    /// TLS over TCP.
+    Tls,
+}
+
+/// One upstream, ready to be called.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    kind: Kind,
+    origin: Origin,
+    /// `api.example.com` or, with a port of its own, `localhost:8080`.
+    host: HeaderValue,
+    /// The base URL's path without a slash at its end.
+    path: String,
+    credential: (HeaderName, HeaderValue),
+}
+
+/// What is asked of an endpoint, but for its body.
+#[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    /// How the request speaks.
+    pub dialect: Dialect,
+    /// What for.
+    pub operation: Operation,
+    /// How the answer is to arrive.
+    pub delivery: Delivery,
+    /// The provider's name of the model.
+    pub model: &'a ModelId,
+    /// The caller's query, without `?`.
+    pub query: &'a str,
+}
+
+impl Endpoint {
+    /// `None` for an upstream without a key: it is not configured.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the settings.
+    pub fn new(kind: Kind, upstream: &Upstream) -> Result<Option<Self>, String> {
+        let Some(key) = &upstream.api_key else { return Ok(None) };
+        let base = &upstream.base_url;
+        Ok(Some(Self {
+            kind,
+            origin: Origin::of(base)?,
+            host: host(base)?,
+            path: base.path().trim_end_matches('/').to_owned(),
+            credential: credential(kind, key.expose_secret())?,
+        }))
+    }
+
+    /// Which vendor's API it speaks.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Where it is.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The full address.
+    ///
+    /// # Errors
+    /// [`CallError::Unsupported`] if the provider has no such endpoint.
+    pub(super) fn uri(&self, asked: &Asked<'_>) -> Result<Uri, CallError> {
+        let path = path(self.kind, asked)?;
+        let query = query(self.kind, asked);
+        let mark = if query.is_empty() { "" } else { "?" };
+        // The scheme is always the plain one: TLS is spoken below the HTTP client, by `client::wire`.
+        let text = format!("http://{}:{}{}{path}{mark}{query}", self.origin.host, self.origin.port, self.path);
+        Uri::try_from(text)
+            .map_err(|_| CallError::Unsupported("the request's query has characters that no URL may have".to_owned()))
+    }
+
+    /// The caller's headers that may pass, then ours.
+    pub(super) fn headers(&self, callers: &[(HeaderName, HeaderValue)]) -> HeaderMap {
+        let mut sent = HeaderMap::with_capacity(callers.len() + 6);
+        for (name, value) in callers.iter().filter(|(name, _)| headers::is_passed_up(self.kind, name.as_str())) {
+            sent.append(name.clone(), value.clone());
+        }
+        if !sent.contains_key(header::CONTENT_TYPE) {
+            sent.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if self.kind == Kind::Anthropic && !sent.contains_key(ANTHROPIC_VERSION.0) {
+            let (name, value) = ANTHROPIC_VERSION;
+            sent.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        for (name, value) in headers::ours(&self.host) {
+            sent.insert(name, value);
+        }
+        sent.insert(self.credential.0.clone(), self.credential.1.clone());
+        sent
+    }
+}
+
+impl Origin {
+    fn of(base: &Url) -> Result<Self, String> {
+        let transport = match base.scheme() {
+            "http" => Transport::Plain,
+            "https" => Transport::Tls,
+            other => return Err(format!("{other}:// is no way to reach a provider: give an http or https URL")),
+        };
+        match (base.host(), base.port_or_known_default()) {
+            (Some(host), Some(port)) => Ok(Self { host: host.to_owned(), port, transport }),
+            _ => Err("the base URL names no host".to_owned()),
+        }
+    }
+}
+
+fn host(base: &Url) -> Result<HeaderValue, String> {
+    let host = base.host_str().unwrap_or_default();
+    let host = base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    HeaderValue::try_from(host).map_err(|_| "the base URL's host cannot be put into a header".to_owned())
+}
+
+fn credential(kind: Kind, key: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = match kind {
+        Kind::OpenAi => (header::AUTHORIZATION, format!("Bearer {key}")),
+        Kind::Anthropic => (HeaderName::from_static("x-api-key"), key.to_owned()),
+        Kind::Gemini => (HeaderName::from_static("x-goog-api-key"), key.to_owned()),
+    };
+    let mut value = HeaderValue::try_from(value)
+        .map_err(|_| "the API key has characters that no header may have: copy it again".to_owned())?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}
+
+fn path(kind: Kind, asked: &Asked<'_>) -> Result<String, CallError> {
+    match (kind, asked.dialect, asked.operation) {
+        (Kind::OpenAi, Dialect::OpenAiChat, Operation::Generate) => Ok("/chat/completions".to_owned()),
+        (Kind::OpenAi, Dialect::OpenAiResponses, Operation::Generate) => Ok("/responses".to_owned()),
+        (Kind::OpenAi, Dialect::OpenAiResponses, Operation::CountTokens) => Ok("/responses/input_tokens".to_owned()),
+        (Kind::Anthropic, Dialect::Anthropic, Operation::Generate) => Ok("/v1/messages".to_owned()),
+        (Kind::Anthropic, Dialect::Anthropic, Operation::CountTokens) => Ok("/v1/messages/count_tokens".to_owned()),
+        (Kind::Gemini, Dialect::Gemini, operation) => {
+            let id = asked.model.as_str();
+            let model = utf8_percent_encode(id.strip_prefix("models/").unwrap_or(id), SEGMENT);
+            let method = match (operation, asked.delivery) {
+                (Operation::CountTokens, _) => "countTokens",
+                (Operation::Generate, Delivery::Whole) => "generateContent",
+                (Operation::Generate, Delivery::Events | Delivery::JsonArray) => "streamGenerateContent",
+            };
+            Ok(format!("/v1beta/models/{model}:{method}"))
+        }
+        (Kind::OpenAi, Dialect::OpenAiChat, Operation::CountTokens) => Err(CallError::Unsupported(
+            "OpenAI counts tokens of Responses requests only: send this one in that form".to_owned(),
+        )),
+        (Kind::OpenAi, Dialect::Anthropic | Dialect::Gemini, _)
+        | (Kind::Anthropic, Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini, _)
+        | (Kind::Gemini, Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Anthropic, _) => {
+            Err(CallError::Unsupported(format!("this provider has no endpoint that speaks {}", asked.dialect)))
+        }
+    }
+}
+
+/// The caller's query without `key`, which is where Google's callers may put their token.
+fn query(kind: Kind, asked: &Asked<'_>) -> String {
+    let name = |part: &str| percent_decode_str(part.split('=').next().unwrap_or_default()).decode_utf8_lossy() == "key";
+    let mut parts: Vec<&str> = asked.query.split('&').filter(|part| !part.is_empty() && !name(part)).collect();
+    let is_events =
+        kind == Kind::Gemini && asked.operation == Operation::Generate && asked.delivery == Delivery::Events;
+    if is_events && !parts.contains(&"alt=sse") {
+        parts.push("alt=sse");
+    }
+    parts.join("&")
+}
+
+#[cfg(test)]
+mod tests;
