@@ -3,4 +3,6 @@
 //! No address, message or mailbox error leaves this module: callers see handles and their reports.
 
 pub mod guarded;
+pub mod lane;
+pub mod provider;
 pub mod report;

@@ -144,7 +144,7 @@ where
         vitals,
         budget,
         row: Row::default(),
-        rest: None,
+        rest: Rest::None,
         next_ping: Box::pin(sleep(Duration::ZERO)),
     });
 }
@@ -156,9 +156,18 @@ struct Guarded<A: Actor<Context = Context<A>> + Supervised + Handler<Ping>> {
     vitals: Arc<Vitals>,
     budget: Budget,
     row: Row,
-    /// While it runs, the actor waits to be restarted.
-    rest: Option<Pin<Box<Sleep>>>,
+    rest: Rest,
     next_ping: Pin<Box<Sleep>>,
+}
+
+/// What lies between a panic and the restart.
+enum Rest {
+    /// The actor runs.
+    None,
+    /// It is restarted at once.
+    Short,
+    /// It is restarted when the time has come.
+    Long(Pin<Box<Sleep>>),
 }
 
 impl<A: Actor<Context = Context<A>> + Supervised + Handler<Ping>> Future for Guarded<A> {
@@ -168,14 +177,13 @@ impl<A: Actor<Context = Context<A>> + Supervised + Handler<Ping>> Future for Gua
         let this = self.get_mut();
         let Some(actor) = &mut this.actor else { return Poll::Ready(()) };
         loop {
-            let mut is_restart = false;
-            if let Some(rest) = &mut this.rest {
-                if rest.as_mut().poll(task).is_pending() {
-                    return Poll::Pending;
-                }
-                this.rest = None;
-                is_restart = true;
+            if let Rest::Long(sleep) = &mut this.rest
+                && sleep.as_mut().poll(task).is_pending()
+            {
+                return Poll::Pending;
             }
+            let is_restart = !matches!(this.rest, Rest::None);
+            this.rest = Rest::None;
             while this.next_ping.as_mut().poll(task).is_ready() {
                 this.next_ping = Box::pin(sleep(PING_EVERY));
                 if this.vitals.begin_ping() {
@@ -201,7 +209,7 @@ impl<A: Actor<Context = Context<A>> + Supervised + Handler<Ping>> Future for Gua
                 Err(panic) => {
                     let delay = this.row.panicked(&this.budget, Instant::now());
                     this.vitals.panicked(words(panic.as_ref()), delay);
-                    this.rest = Some(Box::pin(sleep(delay)));
+                    this.rest = if delay.is_zero() { Rest::Short } else { Rest::Long(Box::pin(sleep(delay))) };
                 }
             }
         }
@@ -211,7 +219,7 @@ impl<A: Actor<Context = Context<A>> + Supervised + Handler<Ping>> Future for Gua
 impl<A: Actor<Context = Context<A>> + Supervised + Handler<Ping>> Drop for Guarded<A> {
     fn drop(&mut self) {
         let Some(mut actor) = self.actor.take() else { return };
-        let is_resting = self.rest.is_some();
+        let is_resting = !matches!(self.rest, Rest::None);
         let goodbye = catch_unwind(AssertUnwindSafe(|| {
             // Dropping a living actor lets it say goodbye; one that has just panicked is in no state to.
             if is_resting {

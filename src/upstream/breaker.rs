@@ -64,6 +64,16 @@ impl Breaker {
         &self.gates
     }
 
+    /// Whether the upstream as a whole may not be called, but for probes.
+    pub fn is_open(&self) -> bool {
+        self.upstream.is_open
+    }
+
+    /// The same for a model in it.
+    pub fn is_model_open(&self, model: &ModelId) -> bool {
+        self.models.get(model).is_some_and(|circuit| circuit.is_open)
+    }
+
     /// Counts calls of a model that succeeded and held no probe.
     pub fn succeeded(&mut self, settings: &Settings, model: &ModelId, calls: u32, now: Instant) {
         self.connect_failures = 0;
