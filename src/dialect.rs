@@ -17,7 +17,8 @@ pub use codec::{Codec, Encoded, EncodedRequest, RequestHead, StreamDecoder, Stre
 pub use fields::{Fields, Path};
 pub use object::Object;
 pub use target::{
-    Adaptions, Asked, Capabilities, OutputTokensField, ReasoningStyle, Sampler, SchemaStyle, StructuredOutput, Target,
+    Adaptions, Asked, Capabilities, Off, OutputTokensField, ReasoningStyle, Sampler, SchemaStyle, StructuredOutput,
+    Target,
 };
 
 /// What is asked of a model.

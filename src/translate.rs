@@ -8,11 +8,13 @@ mod codecs;
 mod errors;
 pub mod plan;
 mod restore;
+mod traits;
 mod transcoder;
 
 pub use codecs::{decode, encode};
 pub use errors::{decode_error, encode_error};
 pub use plan::{Plan, plan};
+pub use traits::{Traits, TraitsError};
 pub use transcoder::{Told, TranscodedStream, Transcoder, Whole};
 
 use crate::dialect::Adaptions;

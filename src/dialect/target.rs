@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use serde::Deserialize;
 
 use super::{Delivery, Dialect};
 use crate::ids::ModelId;
@@ -95,16 +96,28 @@ pub enum ReasoningStyle {
         min: u64,
         /// The most it takes.
         max: u64,
-        /// Whether it can be told not to think.
-        can_disable: bool,
+        /// How it is told not to think.
+        off: Off,
     },
     /// Anthropic's newer models: `thinking: {"type": "adaptive"}` and `output_config.effort`.
     Adaptive {
         /// The words it takes, from least to most.
         levels: Vec<Effort>,
-        /// Whether it can be told not to think.
-        can_disable: bool,
+        /// How it is told not to think.
+        off: Off,
     },
+}
+
+/// How a model that is told to think in tokens, or adaptively, is told not to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Off {
+    /// In words: Anthropic's `{"type": "disabled"}`, Gemini's budget of 0.
+    Said,
+    /// By saying nothing: it only thinks when asked to (older Claude models; saying `disabled` is an error on some).
+    Omitted,
+    /// It always thinks: the least is asked for, and that is reported.
+    Never,
 }
 
 /// Which sampling parameters a model takes.
@@ -166,8 +179,8 @@ impl Capabilities {
     pub fn unlimited(dialect: Dialect) -> Self {
         let reasoning = match dialect {
             Dialect::OpenAiChat | Dialect::OpenAiResponses => ReasoningStyle::Effort { levels: Vec::new() },
-            Dialect::Anthropic => ReasoningStyle::Budget { min: 1_024, max: 65_536, can_disable: true },
-            Dialect::Gemini => ReasoningStyle::Budget { min: 0, max: 65_536, can_disable: true },
+            Dialect::Anthropic => ReasoningStyle::Budget { min: 1_024, max: 65_536, off: Off::Said },
+            Dialect::Gemini => ReasoningStyle::Budget { min: 0, max: 65_536, off: Off::Said },
         };
         let openai = dialect.origin() == Origin::OpenAi;
         let temperature_max = if dialect == Dialect::Anthropic { 1.0 } else { 2.0 };

@@ -1,0 +1,199 @@
+//! What a model takes, as its target: the catalog's facts, and the habits of its family (`config/traits.json`).
+//!
+//! Which modes of thinking, sampling parameters and message orders a model takes is data. No code asks for a model's name.
+
+use serde::Deserialize;
+
+use crate::catalog::{Capability, Model};
+use crate::config::providers::Kind;
+use crate::dialect::{Capabilities, Dialect, Off, ReasoningStyle, Sampler, SchemaStyle, StructuredOutput, Target};
+use crate::ids::ModelId;
+use crate::ir::{Effort, Origin};
+
+/// The most output tokens to ask for where the provider demands a number and the caller said none.
+const DEFAULT_OUTPUT: u64 = 32_000;
+
+/// The habits of all families.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Traits {
+    #[serde(rename = "about")]
+    _about: String,
+    families: Vec<Family>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Family {
+    prefix: String,
+    reasoning: Option<Thinking>,
+    sampler: SamplerWord,
+    #[serde(default)]
+    prefill: bool,
+    #[serde(default)]
+    mid_conversation_system: bool,
+    stop_max: Option<usize>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "style", rename_all = "snake_case", deny_unknown_fields)]
+enum Thinking {
+    Effort { levels: Vec<String> },
+    Budget { min: u64, max: u64, off: Off },
+    Adaptive { levels: Vec<String>, off: Off },
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SamplerWord {
+    Free,
+    OneOf,
+    Fixed,
+}
+
+/// `config/traits.json` cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("config/traits.json cannot be read: {0}")]
+pub struct TraitsError(#[from] serde_json::Error);
+
+impl Traits {
+    /// Those that are built in.
+    ///
+    /// # Errors
+    /// The file is broken, which a test would have found.
+    pub fn embedded() -> Result<Self, TraitsError> {
+        Ok(serde_json::from_str(include_str!("../../config/traits.json"))?)
+    }
+
+    /// The target for a model: `entry` is what the catalog knows of it, if it knows it.
+    pub fn target(&self, dialect: Dialect, kind: Kind, model: &ModelId, entry: Option<&Model>) -> Target {
+        let mut can = Capabilities::unlimited(dialect);
+        if let Some(family) = self.families.iter().find(|family| model.as_str().starts_with(&family.prefix)) {
+            family.describe(&mut can, dialect);
+        }
+        if let Some(entry) = entry {
+            limit(&mut can, entry, dialect);
+        }
+        can.default_output = can.max_output.map_or(can.default_output, |most| most.min(DEFAULT_OUTPUT));
+        let origin = match kind {
+            Kind::OpenAi => Origin::OpenAi,
+            Kind::Anthropic => Origin::Anthropic,
+            Kind::Gemini => Origin::Gemini,
+        };
+        Target { dialect, origin, model: model.clone(), can }
+    }
+}
+
+impl Family {
+    fn describe(&self, can: &mut Capabilities, dialect: Dialect) {
+        let words = |levels: &[String]| levels.iter().map(|word| Effort::from_word(word)).collect();
+        can.reasoning = match &self.reasoning {
+            None => ReasoningStyle::None,
+            Some(Thinking::Effort { levels }) => ReasoningStyle::Effort { levels: words(levels) },
+            Some(Thinking::Budget { min, max, off }) => ReasoningStyle::Budget { min: *min, max: *max, off: *off },
+            Some(Thinking::Adaptive { levels, off }) => ReasoningStyle::Adaptive { levels: words(levels), off: *off },
+        };
+        let temperature_max = if dialect == Dialect::Anthropic { 1.0 } else { 2.0 };
+        can.sampler = match self.sampler {
+            SamplerWord::Free => Sampler::Free { temperature_max },
+            SamplerWord::OneOf => Sampler::OneOf { temperature_max },
+            SamplerWord::Fixed => Sampler::Fixed,
+        };
+        can.prefill = self.prefill;
+        can.mid_conversation_system = self.mid_conversation_system;
+        can.stop_max = self.stop_max.or(can.stop_max);
+    }
+}
+
+/// Takes away what the catalog does not list.
+fn limit(can: &mut Capabilities, entry: &Model, dialect: Dialect) {
+    let has = |capability| entry.capabilities.contains(&capability);
+    can.max_output = entry.max_output_tokens;
+    can.images = has(Capability::Vision);
+    // Google's models read what they see; OpenAI's and Anthropic's list files of their own.
+    can.documents = has(Capability::Pdf) || has(Capability::Vision);
+    can.audio = has(Capability::AudioInput);
+    can.video = dialect == Dialect::Gemini && has(Capability::Vision);
+    can.tools = has(Capability::Tools);
+    can.custom_tools &= has(Capability::Reasoning);
+    can.structured_output = match (dialect, has(Capability::JsonSchema)) {
+        (Dialect::Anthropic, false) => StructuredOutput::ForcedTool,
+        (Dialect::Anthropic | Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini, _) => {
+            StructuredOutput::Native
+        }
+    };
+    can.schema = match dialect {
+        Dialect::Gemini => SchemaStyle::OpenApiSubset,
+        Dialect::Anthropic | Dialect::OpenAiChat | Dialect::OpenAiResponses => SchemaStyle::JsonSchema,
+    };
+    if !has(Capability::Reasoning) {
+        can.reasoning = ReasoningStyle::None;
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+
+    fn target(dialect: Dialect, kind: Kind, model: &str) -> Target {
+        let catalog = Catalog::embedded().unwrap();
+        let entry = catalog.models().find(|entry| entry.id.as_str() == model);
+        Traits::embedded().unwrap().target(dialect, kind, &model.into(), entry)
+    }
+
+    #[test]
+    fn claude_models_think_as_their_generation_does() {
+        let claude = |model| target(Dialect::Anthropic, Kind::Anthropic, model).can;
+        let levels = |words: &[&str]| words.iter().map(|word| Effort::from_word(word)).collect::<Vec<_>>();
+        assert_eq!(claude("claude-3-5-haiku-20241022").reasoning, ReasoningStyle::None);
+        let budget = ReasoningStyle::Budget { min: 1_024, max: 63_999, off: Off::Omitted };
+        assert_eq!(claude("claude-sonnet-4-5").reasoning, budget);
+        let adaptive = |words, off| ReasoningStyle::Adaptive { levels: levels(words), off };
+        assert_eq!(claude("claude-opus-4-6").reasoning, adaptive(&["low", "medium", "high", "max"], Off::Said));
+        let all = &["low", "medium", "high", "xhigh", "max"];
+        assert_eq!(claude("claude-opus-5").reasoning, adaptive(all, Off::Said));
+        assert_eq!(claude("claude-opus-5-5").reasoning, adaptive(all, Off::Never));
+        assert!(claude("claude-sonnet-4-5").prefill && !claude("claude-opus-4-6").prefill);
+        assert!(claude("claude-opus-4-8").mid_conversation_system);
+        assert_eq!(claude("claude-3-5-haiku-20241022").structured_output, StructuredOutput::ForcedTool);
+    }
+
+    #[test]
+    fn openai_and_gemini_models_take_the_words_that_they_know() {
+        let levels = |target: Target| match target.can.reasoning {
+            ReasoningStyle::Effort { levels } => levels,
+            ReasoningStyle::None | ReasoningStyle::Budget { .. } | ReasoningStyle::Adaptive { .. } => Vec::new(),
+        };
+        let openai = |model| levels(target(Dialect::OpenAiResponses, Kind::OpenAi, model));
+        assert_eq!(openai("gpt-5-mini").first(), Some(&Effort::Minimal));
+        assert_eq!(openai("gpt-5.1").first(), Some(&Effort::None));
+        assert_eq!(openai("gpt-5-pro"), [Effort::High]);
+        assert_eq!(openai("gpt-4.1"), []);
+        let gemini = |model| levels(target(Dialect::Gemini, Kind::Gemini, model));
+        assert_eq!(gemini("gemini-3-pro-preview"), [Effort::Low, Effort::High]);
+        let pro = target(Dialect::Gemini, Kind::Gemini, "gemini-2.5-pro").can.reasoning;
+        assert_eq!(pro, ReasoningStyle::Budget { min: 128, max: 32_768, off: Off::Never });
+    }
+
+    #[test]
+    fn every_model_of_the_catalog_has_a_family_of_its_own_vendor() {
+        let traits = Traits::embedded().unwrap();
+        for model in Catalog::embedded().unwrap().models() {
+            let family = traits.families.iter().find(|family| model.id.as_str().starts_with(&family.prefix)).unwrap();
+            if model.capabilities.contains(&Capability::Reasoning) && !model.id.as_str().starts_with("gemma-") {
+                let named = !family.prefix.is_empty() && family.prefix != "gpt-";
+                let known = named && family.reasoning.is_some();
+                let unnamed = ["computer-use", "daybreak", "gpt-daybreak", "deep-research"];
+                assert!(known || unnamed.iter().any(|name| model.id.as_str().starts_with(name)), "{}", model.id);
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_is_as_long_as_the_model_gives_where_the_caller_does_not_say() {
+        assert_eq!(target(Dialect::Anthropic, Kind::Anthropic, "claude-3-5-haiku-20241022").can.default_output, 8_192);
+        assert_eq!(target(Dialect::Anthropic, Kind::Anthropic, "claude-opus-5").can.default_output, DEFAULT_OUTPUT);
+    }
+}
