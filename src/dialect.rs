@@ -3,10 +3,21 @@
 //! A dialect is how one speaks, a provider is who serves. No dialect's module imports another's.
 
 pub mod adapt;
+pub mod anthropic;
 mod codec;
+pub mod error;
 mod fields;
+pub mod gemini;
+pub mod keepalive;
+pub mod listing;
+mod mend;
 mod object;
 pub mod openai_chat;
+pub mod openai_responses;
+pub mod peek;
+pub mod position;
+pub mod seen;
+pub mod splice;
 pub mod sse;
 mod target;
 #[cfg(test)]

@@ -2,12 +2,13 @@
 //!
 //! [`plan`] says whether anything does. If so, the request is [decoded](decode) once, [encoded](encode) for each provider that
 //! is tried, and a [`Transcoder`] turns the answer, whole or streamed, into what the caller understands. Bytes in, bytes
-//! out, no I/O.
+//! out, no I/O. Where nothing lies between, a [`tap`] watches the bytes go by.
 
 mod codecs;
 mod errors;
 pub mod plan;
 mod restore;
+pub mod tap;
 mod traits;
 mod transcoder;
 

@@ -6,7 +6,11 @@
 
 mod decode;
 mod encode;
+pub(in crate::dialect) mod error;
+pub mod models;
+pub(in crate::dialect) mod peek;
 mod stream;
+pub(crate) mod tap;
 mod wire;
 
 #[cfg(test)]

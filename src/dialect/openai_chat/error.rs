@@ -1,0 +1,27 @@
+//! OpenAI's errors on chat completions: `{"error": {"message", "type", "param", "code"}}`.
+
+use serde_json::{Map, Value, json};
+
+use crate::dialect::error::{ProviderError, member};
+use crate::fault::Fault;
+
+pub(in crate::dialect) fn object(fault: &Fault) -> Map<String, Value> {
+    let error = json!({
+        "message": fault.message,
+        "type": fault.kind.type_name(),
+        "param": fault.param,
+        "code": fault.kind.code(),
+    });
+    Map::from_iter([("error".to_owned(), error)])
+}
+
+pub(in crate::dialect) fn parse(status: u16, value: &Value) -> Option<ProviderError> {
+    let error = value.get("error")?;
+    Some(ProviderError {
+        status,
+        message: member(error, "message")?,
+        kind: member(error, "type"),
+        code: member(error, "code"),
+        param: member(error, "param"),
+    })
+}
