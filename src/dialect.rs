@@ -9,7 +9,7 @@ pub mod error;
 mod fields;
 pub mod gemini;
 pub mod keepalive;
-pub mod listing;
+mod listing;
 mod mend;
 mod object;
 pub mod openai_chat;
@@ -26,6 +26,7 @@ pub(crate) mod testing;
 pub use crate::ir::Dialect;
 pub use codec::{Codec, Encoded, EncodedRequest, RequestHead, StreamDecoder, StreamEncoder};
 pub use fields::{Fields, Path};
+pub use listing::Listed;
 pub use object::Object;
 pub use target::{
     Adaptions, Asked, Capabilities, Off, OutputTokensField, ReasoningStyle, Sampler, SchemaStyle, StructuredOutput,

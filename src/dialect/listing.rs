@@ -1,7 +1,5 @@
 //! A model, as a list of models shows it.
 
-use crate::catalog::Model;
-
 /// What a list says of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed<'m> {
@@ -17,18 +15,4 @@ pub struct Listed<'m> {
     pub input_limit: Option<u64>,
     /// The most tokens that it gives out.
     pub output_limit: Option<u64>,
-}
-
-impl<'m> From<&'m Model> for Listed<'m> {
-    /// The catalog knows neither birthdays nor names for people.
-    fn from(model: &'m Model) -> Self {
-        Self {
-            id: model.id.as_str(),
-            provider: model.provider.as_str(),
-            created: 0,
-            display_name: model.id.as_str(),
-            input_limit: model.context_tokens,
-            output_limit: model.max_output_tokens,
-        }
-    }
 }

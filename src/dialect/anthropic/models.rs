@@ -4,7 +4,7 @@ use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
 
-use crate::dialect::listing::Listed;
+use crate::dialect::Listed;
 
 /// The list, in one page: there are not so many.
 pub fn list<'m>(models: impl IntoIterator<Item = Listed<'m>>) -> Bytes {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::dialect::listing::Listed;
+use crate::dialect::Listed;
 
 /// The list, in one page.
 pub fn list<'m>(models: impl IntoIterator<Item = Listed<'m>>) -> Bytes {
