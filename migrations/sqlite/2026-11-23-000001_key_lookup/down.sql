@@ -1,0 +1,2 @@
+-- Nothing: these tables hold keys.
+SELECT 1;

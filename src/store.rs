@@ -1,0 +1,12 @@
+//! What outlives the process: the database that tokens are looked up in.
+//!
+//! One query text serves PostgreSQL and SQLite; `on_db!` type-checks it once for each.
+
+pub mod api_keys;
+pub mod database;
+pub mod listen;
+pub mod migrations;
+pub mod oauth_tokens;
+mod schema;
+mod tls;
+pub mod users;
