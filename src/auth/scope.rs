@@ -49,7 +49,8 @@ mod tests {
         for good in ["llm_gateway:read", "*", "insight:read llm_gateway:read", " * "] {
             assert!(Scopes::from_text(good).allows_gateway(), "{good:?}");
         }
-        for bad in ["", "insight:read", "llm_gateway:write", "llm_gateway:reader", "llm_gateway:*", "LLM_GATEWAY:READ"] {
+        for bad in ["", "insight:read", "llm_gateway:write", "llm_gateway:reader", "llm_gateway:*", "LLM_GATEWAY:READ"]
+        {
             assert!(!Scopes::from_text(bad).allows_gateway(), "{bad:?}");
         }
         assert!(!Scopes::none().allows_gateway());

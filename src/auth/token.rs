@@ -196,7 +196,8 @@ mod tests {
     #[test]
     fn what_is_no_token_is_not_one() {
         let long = format!("phx_{}", "a".repeat(MAX_LEN - 3));
-        for text in ["", "phx", "phx_", "pha_", "PHX_abc", "sk-abc", "phx_a b", "phx_a\0b", "phx_ä", "xphx_abc", &long] {
+        for text in ["", "phx", "phx_", "pha_", "PHX_abc", "sk-abc", "phx_a b", "phx_a\0b", "phx_ä", "xphx_abc", &long]
+        {
             assert_eq!(Token::parse(text), None, "{text:?}");
         }
         let longest = format!("phx_{}", "a".repeat(MAX_LEN - 4));
@@ -228,7 +229,9 @@ mod tests {
 
     #[test]
     fn authorization_needs_its_scheme() {
-        for value in [KEY.to_owned(), format!("Basic {KEY}"), format!("Bearer{KEY}"), "Bearer".to_owned(), String::new()] {
+        for value in
+            [KEY.to_owned(), format!("Basic {KEY}"), format!("Bearer{KEY}"), "Bearer".to_owned(), String::new()]
+        {
             let refused = pick([Presented::Authorization(value.as_bytes())]).unwrap_err();
             assert_eq!(refused.kind, FaultKind::InvalidApiKey, "{value:?}");
         }

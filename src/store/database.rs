@@ -76,7 +76,9 @@ pub enum OpenError {
     #[error("LLM_GATEWAY_DATABASE_URL (database.url) must begin with postgres://, postgresql:// or sqlite:")]
     Scheme,
     /// A SQLite URL without a file.
-    #[error("LLM_GATEWAY_DATABASE_URL (database.url) must name a file: sqlite:PATH; a database in memory cannot be shared")]
+    #[error(
+        "LLM_GATEWAY_DATABASE_URL (database.url) must name a file: sqlite:PATH; a database in memory cannot be shared"
+    )]
     SqlitePath,
     /// A PostgreSQL URL that cannot be read.
     #[error("LLM_GATEWAY_DATABASE_URL (database.url) cannot be read: {0}")]
@@ -370,10 +372,7 @@ where
 
 async fn connect_sqlite(path: PathBuf, busy: Duration) -> Result<SqliteLink, ConnectionError> {
     let mut connection = SqliteLink::establish(&sqlite_uri(&path, SqliteFile::MustExist)).await?;
-    connection
-        .batch_execute(&sqlite_setup(busy))
-        .await
-        .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    connection.batch_execute(&sqlite_setup(busy)).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
 }
 
@@ -433,7 +432,8 @@ mod tests {
 
     #[test]
     fn sqlite_urls_name_a_file() {
-        for (url, path) in [("sqlite:a.db", "a.db"), ("sqlite:/x/a.db", "/x/a.db"), ("sqlite:///x/a b.db", "/x/a b.db")] {
+        for (url, path) in [("sqlite:a.db", "a.db"), ("sqlite:/x/a.db", "/x/a.db"), ("sqlite:///x/a b.db", "/x/a b.db")]
+        {
             assert!(matches!(read(Some(url)), Ok(Target::Sqlite(read)) if read == Path::new(path)), "{url}");
         }
         for url in ["sqlite:", "sqlite://", "sqlite::memory:", "sqlite:a.db?mode=memory"] {
@@ -456,7 +456,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_refused_without_showing_the_password() {
-        for url in [None, Some("mysql://u:secret@h/db"), Some("postgres://u:secret@h:port/db"), Some("postgres://u:secret@h/db?x=y")] {
+        for url in [
+            None,
+            Some("mysql://u:secret@h/db"),
+            Some("postgres://u:secret@h:port/db"),
+            Some("postgres://u:secret@h/db?x=y"),
+        ] {
             let refused = read(url).err().unwrap().to_string();
             assert!(refused.contains("LLM_GATEWAY_DATABASE_URL") && !refused.contains("secret"), "{refused}");
         }

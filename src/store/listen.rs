@@ -10,7 +10,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::SqliteConnection;
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection as _};
 use futures_util::StreamExt as _;
 use tokio::time::{sleep, timeout};
 
@@ -83,15 +83,13 @@ pub enum Change {
     Listening,
     /// The database answers, but changes cannot be heard: it is a standby, or behind a proxy that pools transactions.
     Deaf(String),
-    /// Nothing has changed, and the database answers.
-    Alive,
     /// One token's key has changed.
     Token(TokenHash),
     /// Any key may have changed.
     Everything,
     /// Changes are not heard at the moment; the connection was lost.
     Cut,
-    /// The database is out of reach.
+    /// No connection could be had, or it failed at once.
     Gone(StoreError),
 }
 
@@ -105,7 +103,7 @@ pub struct Watch {
 enum State {
     Apart,
     Listening(Box<AsyncPgConnection>),
-    Deaf { heartbeats_left: u32 },
+    Deaf,
     Polling { connection: SqliteConnection, version: i64 },
 }
 
@@ -115,12 +113,15 @@ impl Watch {
         Self { database, state: State::Apart, failures: 0 }
     }
 
-    /// The next thing to say. Says something every few seconds, and waits by itself before it tries again.
+    /// The next thing to say. Waits by itself before it tries to connect again.
     pub async fn next(&mut self) -> Change {
         match std::mem::replace(&mut self.state, State::Apart) {
             State::Apart => self.connect().await,
             State::Listening(connection) => self.listen(connection).await,
-            State::Deaf { heartbeats_left } => self.stay_deaf(heartbeats_left).await,
+            State::Deaf => {
+                sleep(DEAF_FOR).await;
+                self.connect().await
+            }
             State::Polling { connection, version } => self.poll(connection, version).await,
         }
     }
@@ -139,15 +140,7 @@ impl Watch {
             },
             Target::Sqlite(path) => self.begin_to_poll(path).await,
         };
-        match change {
-            Change::Gone(_) => self.failures = self.failures.saturating_add(1),
-            Change::Listening
-            | Change::Deaf(_)
-            | Change::Alive
-            | Change::Token(_)
-            | Change::Everything
-            | Change::Cut => self.failures = 0,
-        }
+        self.failures = if matches!(change, Change::Gone(_)) { self.failures.saturating_add(1) } else { 0 };
         change
     }
 
@@ -194,8 +187,7 @@ impl Watch {
     }
 
     fn become_deaf(&mut self, reason: String) -> Change {
-        let heartbeats_left = u32::try_from(DEAF_FOR.as_secs() / HEARTBEAT.as_secs()).unwrap_or(1);
-        self.state = State::Deaf { heartbeats_left };
+        self.state = State::Deaf;
         Change::Deaf(reason)
     }
 
@@ -216,25 +208,13 @@ impl Watch {
                 Err(_) => {
                     let within = self.database.query_timeout();
                     match timeout(within, connection.batch_execute("SELECT 1")).await {
-                        Ok(Ok(())) => Change::Alive,
+                        Ok(Ok(())) => continue,
                         Ok(Err(_)) | Err(_) => return Change::Cut,
                     }
                 }
             };
             self.state = State::Listening(connection);
             return change;
-        }
-    }
-
-    async fn stay_deaf(&mut self, heartbeats_left: u32) -> Change {
-        let Some(heartbeats_left) = heartbeats_left.checked_sub(1) else {
-            return self.connect().await;
-        };
-        self.state = State::Deaf { heartbeats_left };
-        sleep(HEARTBEAT).await;
-        match Database::carry_through(ask(self.database.clone())).await {
-            Ok(()) => Change::Alive,
-            Err(error) => Change::Gone(error),
         }
     }
 
@@ -258,26 +238,19 @@ impl Watch {
 
     async fn poll(&mut self, connection: SqliteConnection, version: i64) -> Change {
         let mut connection = connection;
-        // Looked at often, told of seldom.
-        for _ in 0..HEARTBEAT.as_millis() / POLL.as_millis() {
+        loop {
             sleep(POLL).await;
             let looked = tokio::task::spawn_blocking(move || {
                 let version = data_version(&mut connection);
                 (connection, version)
             });
-            let Ok((back, found)) = looked.await else { return Change::Cut };
-            connection = back;
-            match found {
-                Ok(found) if found != version => {
-                    self.state = State::Polling { connection, version: found };
-                    return Change::Everything;
-                }
-                Ok(_) => {}
-                Err(_) => return Change::Cut,
+            let Ok((back, Ok(found))) = looked.await else { return Change::Cut };
+            if found != version {
+                self.state = State::Polling { connection: back, version: found };
+                return Change::Everything;
             }
+            connection = back;
         }
-        self.state = State::Polling { connection, version };
-        Change::Alive
     }
 }
 
@@ -314,17 +287,6 @@ pub(super) async fn notify(connection: &mut AsyncPgConnection, notice: Notice) -
         .execute(connection)
         .await?;
     Ok(())
-}
-
-async fn ask(database: Database) -> Result<(), StoreError> {
-    match database.pools() {
-        Pools::Postgres(pool) => {
-            let mut lease = database.lease(pool).await?;
-            let asked = timeout(database.query_timeout(), lease.batch_execute("SELECT 1")).await;
-            database.settle(&mut lease, asked)
-        }
-        Pools::Sqlite(_) => Ok(()),
-    }
 }
 
 /// Changes whenever another connection has changed the file: <https://www.sqlite.org/pragma.html#pragma_data_version>.

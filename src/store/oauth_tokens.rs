@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl as _;
+use diesel_async::RunQueryDsl;
 
 use crate::auth::principal::{Credential, Principal};
 use crate::auth::scope::Scopes;

@@ -25,19 +25,19 @@ pub(super) mod sql_types {
     // writes their elements as text.
     #[diesel(postgres_type(oid = 1009, array_oid = 0))]
     #[diesel(sqlite_type(name = "Text"))]
-    pub(in crate::store) struct Scopes;
+    pub struct Scopes;
 
     /// `timestamptz`, or text in ISO 8601.
     #[derive(Debug, Clone, Copy, SqlType, QueryId)]
     #[diesel(postgres_type(oid = 1184, array_oid = 1185))]
-    #[diesel(sqlite_type(name = "TimestamptzSqlite"))]
-    pub(in crate::store) struct Moment;
+    #[diesel(sqlite_type(name = "Text"))]
+    pub struct Moment;
 
     /// `uuid`, or its text.
     #[derive(Debug, Clone, Copy, SqlType, QueryId)]
     #[diesel(postgres_type(oid = 2950, array_oid = 2951))]
     #[diesel(sqlite_type(name = "Text"))]
-    pub(in crate::store) struct ApplicationId;
+    pub struct ApplicationId;
 }
 
 diesel::table! {

@@ -132,8 +132,7 @@ fn system_roots() -> RootCertStore {
 }
 
 fn roots_of(path: &Path) -> Result<RootCertStore, OpenError> {
-    let unusable =
-        |reason: String| OpenError::RootCertificate { path: path.display().to_string(), reason };
+    let unusable = |reason: String| OpenError::RootCertificate { path: path.display().to_string(), reason };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))? {
         let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
@@ -264,7 +263,8 @@ mod tests {
 
     #[test]
     fn the_rest_of_the_url_is_left_alone() {
-        let (url, wish) = taken("?application_name=x%20y&sslmode=verify-full&connect_timeout=3&sslrootcert=%2Fetc%2Fca%20x.pem");
+        let (url, wish) =
+            taken("?application_name=x%20y&sslmode=verify-full&connect_timeout=3&sslrootcert=%2Fetc%2Fca%20x.pem");
         assert_eq!(url, "postgres://u:p@h/db?application_name=x%20y&connect_timeout=3");
         assert_eq!(wish.roots, Roots::File("/etc/ca x.pem".into()));
     }

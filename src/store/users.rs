@@ -1,7 +1,7 @@
 //! Who owns keys: `posthog_user`.
 
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl as _;
+use diesel_async::RunQueryDsl;
 
 use crate::ids::{TeamId, UserId};
 use crate::store::database::{Database, StoreError, on_db};
