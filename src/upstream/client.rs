@@ -217,19 +217,16 @@ fn refused(error: &SendRequestError, call: &Call) -> CallError {
     if let Some(error) = call.take_connect_error() {
         return error;
     }
-    let has_answer = call.progress() == retry::Progress::Answered;
-    match error {
-        // The connection ended: before an answer, or in its head.
-        SendRequestError::Connect(_) | SendRequestError::Send(_) | SendRequestError::Response(ParseError::Io(_)) => {
-            if has_answer {
-                CallError::Truncated
-            } else {
-                CallError::Closed
-            }
-        }
-        SendRequestError::Response(error) => CallError::Protocol(format!("its head is malformed ({error})")),
-        other => CallError::Protocol(other.to_string()),
+    if let SendRequestError::Connect(_) | SendRequestError::Send(_) | SendRequestError::Response(ParseError::Io(_)) =
+        error
+    {
+        // The connection ended: in the answer's head, or before it.
+        return if call.progress() == retry::Progress::Answered { CallError::Truncated } else { CallError::Closed };
     }
+    if let SendRequestError::Response(error) = error {
+        return CallError::Protocol(format!("its head is malformed ({error})"));
+    }
+    CallError::Protocol(error.to_string())
 }
 
 /// How the body ends, if the answer is one that can be taken at all.

@@ -2,7 +2,4 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod actors;
-mod auth;
-mod cli;
-mod layers;
-mod support;
+mod breaker;

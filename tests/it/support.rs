@@ -8,4 +8,5 @@ pub(crate) mod keys;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod raw_client;
+pub(crate) mod raw_upstream;
 pub(crate) mod wait;

@@ -24,7 +24,7 @@ use crate::upstream::endpoint::Endpoint;
 const FLUSH_EVERY: Duration = Duration::from_millis(50);
 
 /// How often connections of upstreams that are not called are looked at.
-const REAP_EVERY: Duration = Duration::from_secs(5);
+const REAP_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Lane {
     provider: ProviderName,

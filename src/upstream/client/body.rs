@@ -88,7 +88,7 @@ impl UpstreamBody {
                 self.last_piece = Instant::now();
                 return Poll::Ready(Some(Ok(piece)));
             }
-            Poll::Ready(Some(Err(error))) => Some(self.broken(&error)),
+            Poll::Ready(Some(Err(error))) => Some(Self::broken(&error)),
             Poll::Ready(None) => self.is_cut().then_some(CallError::Truncated),
             Poll::Pending => match self.poll_time(cx) {
                 Poll::Ready(error) => Some(error),
@@ -108,13 +108,13 @@ impl UpstreamBody {
         }
     }
 
-    fn broken(&self, error: &PayloadError) -> CallError {
-        match error {
-            PayloadError::Io(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                CallError::Protocol(format!("its chunks are malformed ({error})"))
-            }
-            _ => CallError::Truncated,
+    fn broken(error: &PayloadError) -> CallError {
+        if let PayloadError::Io(error) | PayloadError::Incomplete(Some(error)) = error
+            && matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+        {
+            return CallError::Protocol(format!("its chunks are malformed ({error})"));
         }
+        CallError::Truncated
     }
 
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<CallError> {
