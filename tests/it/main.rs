@@ -2,4 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod actors;
+mod auth;
 mod breaker;
+mod cli;
+mod layers;
+mod support;
+mod upstream;
