@@ -11,10 +11,15 @@ use std::process::ExitCode;
 use clap::{ArgGroup, Parser, Subcommand};
 
 use crate::catalog::{Catalog, CatalogError};
+use crate::cli::keys::KeysError;
 use crate::config::{Config, ConfigError, Loaded, Mode};
 use crate::ids::{TeamId, UserId};
+use crate::store::database::{Database, OpenError};
+use crate::store::migrations::MigrateError;
 
 pub mod check;
+pub mod keys;
+pub mod migrate;
 pub mod models;
 
 /// The command line.
@@ -130,6 +135,15 @@ pub enum Failure {
     /// The catalog that is built in cannot be used.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// The database's setting cannot be used.
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    /// The tables could not be made.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    /// A key could not be made, listed or revoked.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// Nobody could be told.
     #[error("cannot write to stdout: {0}")]
     Output(#[source] io::Error),
@@ -141,7 +155,11 @@ pub enum Failure {
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) => ExitCode::from(ConfigError::EXIT_CODE),
+            Self::Config(_)
+            | Self::Database(_)
+            | Self::Migrate(MigrateError::Open(_))
+            | Self::Keys(KeysError::Open(_)) => ExitCode::from(ConfigError::EXIT_CODE),
+            Self::Migrate(_) | Self::Keys(_) => ExitCode::FAILURE,
             Self::Catalog(_) | Self::Output(_) | Self::Missing(_) => ExitCode::FAILURE,
         }
     }
@@ -179,12 +197,14 @@ fn dispatch(command: Command, environment: Vec<(String, String)>) -> Result<(), 
             check::print(&loaded, &mut io::stdout().lock()).map_err(Failure::Output)
         }
         Command::Migrate => {
-            let _loaded = Config::load(environment, Mode::Tool)?;
-            Err(Failure::Missing("migrate"))
+            let loaded = Config::load(environment, Mode::Tool)?;
+            loaded.config.database_url()?;
+            migrate::run(&loaded.config.database, &mut io::stderr().lock())
         }
-        Command::Keys(_command) => {
-            let _loaded = Config::load(environment, Mode::Tool)?;
-            Err(Failure::Missing("keys"))
+        Command::Keys(command) => {
+            let loaded = Config::load(environment, Mode::Tool)?;
+            loaded.config.database_url()?;
+            keys::run(command, &loaded.config.database, &mut io::stdout().lock(), &mut io::stderr().lock())
         }
         Command::Models { json } => {
             let catalog = Catalog::embedded()?;
@@ -200,6 +220,9 @@ fn prepare(environment: Vec<(String, String)>, mode: Mode) -> Result<(Loaded, Ca
     let loaded = Config::load(environment, mode)?;
     let catalog = Catalog::embedded()?;
     catalog.check(&loaded)?;
+    if mode == Mode::Serve {
+        Database::check(&loaded.config.database)?;
+    }
     Ok((loaded, catalog))
 }
 

@@ -118,6 +118,18 @@ impl<'a> Presented<'a> {
     }
 }
 
+/// A fresh personal API key from 64 random bytes: PostHog's prefix and 43 letters and digits, 256 bits.
+///
+/// None: the bytes hold too few that can be used, which happens once in 10^9 times. Take others.
+pub fn api_key_from(random: &[u8; 64]) -> Option<String> {
+    const LENGTH: usize = 43;
+    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    // Bytes from 248 up are left out, so that no letter is likelier than another.
+    let letters = random.iter().filter(|byte| **byte < 248).map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
+    let text: String = "phx_".chars().chain(letters.take(LENGTH)).collect();
+    (text.len() == 4 + LENGTH).then_some(text)
+}
+
 /// The token that counts among those presented: the one of PostHog's form, wherever it is. An SDK may send a default of its
 /// own in another header; that one is passed over.
 ///
@@ -167,7 +179,7 @@ fn is_token_byte(byte: u8) -> bool {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
-    use super::{DEVELOPMENT_KEY, MAX_LEN, Presented, Token, TokenHash, TokenKind, pick};
+    use super::{DEVELOPMENT_KEY, MAX_LEN, Presented, Token, TokenHash, TokenKind, api_key_from, pick};
     use crate::fault::FaultKind;
 
     const KEY: &str = "phx_4kQ0aVb7cWd8eXf9gYh0iZj1kAl2mBn3oCp4qDr5sEt";
@@ -273,6 +285,19 @@ mod tests {
         for value in [long.as_bytes(), b"phx_\xff\xfe", b"phx_a\0b"] {
             assert!(pick([Presented::ApiKeyHeader(value)]).is_err());
         }
+    }
+
+    #[test]
+    fn fresh_keys_are_tokens_and_use_every_letter() {
+        let mut bytes = [0; 64];
+        for (at, byte) in (0_u8..).zip(&mut bytes) {
+            *byte = at;
+        }
+        let key = api_key_from(&bytes).unwrap();
+        assert_eq!(Token::parse(&key).unwrap().kind(), TokenKind::ApiKey);
+        assert_eq!(key, "phx_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg");
+        assert_eq!(api_key_from(&[61; 64]).unwrap(), format!("phx_{}", "z".repeat(43)));
+        assert_eq!(api_key_from(&[248; 64]), None);
     }
 
     #[test]

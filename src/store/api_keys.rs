@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel_async::{AsyncConnection as _, RunQueryDsl};
 
 use crate::auth::principal::{Credential, Principal};
@@ -42,6 +43,8 @@ pub struct ListedKey {
     pub scopes: Scopes,
     /// When it was made.
     pub created_at: DateTime<Utc>,
+    /// When PostHog last saw it used; gateways write nothing.
+    pub last_used_at: Option<DateTime<Utc>>,
 }
 
 /// Whom a key stands for; none: there is no such key, or its owner is inactive.
@@ -49,11 +52,7 @@ pub struct ListedKey {
 /// # Errors
 /// When the database cannot answer. Never means that the key is bad.
 pub async fn find(database: &Database, hash: TokenHash) -> Result<Option<Principal>, StoreError> {
-    match Database::carry_through(find_once(database.clone(), hash)).await {
-        // The server was restarted under an idle connection. That is no reason to turn a caller away.
-        Err(StoreError::Lost(_)) => Database::carry_through(find_once(database.clone(), hash)).await,
-        found => found,
-    }
+    database.persist(|database| find_once(database, hash)).await
 }
 
 async fn find_once(database: Database, hash: TokenHash) -> Result<Option<Principal>, StoreError> {
@@ -76,29 +75,32 @@ async fn find_once(database: Database, hash: TokenHash) -> Result<Option<Princip
     }))
 }
 
-/// Every key, the newest first.
+/// The keys of one user, or all, the newest first.
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn list(database: &Database) -> Result<Vec<ListedKey>, StoreError> {
-    Database::carry_through(list_all(database.clone())).await
+pub async fn list(database: &Database, of: Option<UserId>) -> Result<Vec<ListedKey>, StoreError> {
+    Database::carry_through(list_all(database.clone(), of)).await
 }
 
-async fn list_all(database: Database) -> Result<Vec<ListedKey>, StoreError> {
-    type Row = (String, String, i32, String, Option<ScopeList>, Moment);
+async fn list_all(database: Database, of: Option<UserId>) -> Result<Vec<ListedKey>, StoreError> {
+    type Row = (String, String, i32, String, Option<ScopeList>, Moment, Option<Moment>);
+    let (is_all, user) = (of.is_none(), of.map_or(0, |user| user.0));
     let rows: Vec<Row> = on_db!(&database, |connection| keys::table
         .inner_join(users::table)
+        .filter(keys::user_id.eq(user).or(is_all.into_sql::<Bool>()))
         .order((keys::created_at.desc(), keys::id))
-        .select((keys::id, keys::label, users::id, users::email, keys::scopes, keys::created_at))
+        .select((keys::id, keys::label, users::id, users::email, keys::scopes, keys::created_at, keys::last_used_at,))
         .load(connection)
         .await)?;
-    let listed = |(id, label, user, email, scopes, created_at): Row| ListedKey {
+    let listed = |(id, label, user, email, scopes, created_at, last_used_at): Row| ListedKey {
         id,
         label,
         user: UserId(user),
         email,
         scopes: ScopeList::scopes(scopes),
         created_at: created_at.0,
+        last_used_at: last_used_at.map(|moment| moment.0),
     };
     Ok(rows.into_iter().map(listed).collect())
 }
@@ -127,7 +129,7 @@ async fn create_one(database: Database, key: NewKey) -> Result<(), StoreError> {
                 notify(connection, Notice::Token(key.hash)).await
             });
             let stored = tokio::time::timeout(database.query_timeout(), stored).await;
-            database.settle(&mut lease, stored)
+            database.settle(&mut lease, stored).await
         }
         Pools::Sqlite(pool) => {
             let mut lease = database.lease(pool).await?;
@@ -169,7 +171,7 @@ async fn revoke_one(database: Database, id: String) -> Result<Revoked, StoreErro
                 Ok(1)
             });
             let deleted = tokio::time::timeout(database.query_timeout(), deleted).await;
-            database.settle(&mut lease, deleted)?
+            database.settle(&mut lease, deleted).await?
         }
         Pools::Sqlite(pool) => {
             let mut lease = database.lease(pool).await?;

@@ -21,6 +21,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, Tr
 use futures_util::FutureExt as _;
 use secrecy::ExposeSecret as _;
 use tokio::sync::watch;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -44,6 +45,7 @@ struct Inner {
     target: Target,
     connect_timeout: Duration,
     query_timeout: Duration,
+    pool_size: u32,
     failures: Failures,
 }
 
@@ -82,7 +84,7 @@ pub enum OpenError {
     SqlitePath,
     /// A PostgreSQL URL that cannot be read.
     #[error("LLM_GATEWAY_DATABASE_URL (database.url) cannot be read: {0}")]
-    Url(#[source] tokio_postgres::Error),
+    Url(String),
     /// `sslmode` is none of libpq's.
     #[error(
         "sslmode={0} in LLM_GATEWAY_DATABASE_URL (database.url) is unknown; \
@@ -125,6 +127,26 @@ pub enum StoreError {
     Abandoned,
 }
 
+impl StoreError {
+    /// Whether the tables are not there: nobody has run `migrate`, or the URL names another database than it should.
+    pub fn is_about_missing_tables(&self) -> bool {
+        match self {
+            // Neither database's driver has a kind for this one.
+            Self::Refused(QueryError::DatabaseError(_, information)) => {
+                let message = information.message();
+                message.starts_with("no such table")
+                    || (message.starts_with("relation") && message.ends_with("does not exist"))
+            }
+            Self::Refused(_)
+            | Self::Unreachable(_)
+            | Self::NoConnection(_)
+            | Self::Lost(_)
+            | Self::Timeout(_)
+            | Self::Abandoned => false,
+        }
+    }
+}
+
 /// Asks either database with one text. The body is an expression that awaits a `QueryResult` on the named connection; it must
 /// own or copy all that it uses, and the function around it must be called through [`Database::carry_through`].
 macro_rules! on_db {
@@ -135,7 +157,7 @@ macro_rules! on_db {
                 let mut lease = database.lease(pool).await?;
                 let $connection = &mut *lease;
                 let asked = tokio::time::timeout(database.query_timeout(), async { $query }).await;
-                database.settle(&mut lease, asked)
+                database.settle(&mut lease, asked).await
             }
             $crate::store::database::Pools::Sqlite(pool) => {
                 let mut lease = database.lease(pool).await?;
@@ -174,8 +196,17 @@ impl Database {
             target,
             connect_timeout: config.connect_timeout,
             query_timeout: config.query_timeout,
+            pool_size: config.pool_size,
             failures,
         })))
+    }
+
+    /// Whether [`Self::open`] could use these settings. Connects to nothing.
+    ///
+    /// # Errors
+    /// When it could not.
+    pub fn check(config: &config::database::Database) -> Result<(), OpenError> {
+        Target::read(config).map(drop)
     }
 
     /// Runs a question to its end even if nobody waits for it any more.
@@ -185,6 +216,22 @@ impl Database {
         question: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
         tokio::spawn(question).await.unwrap_or(Err(StoreError::Abandoned))
+    }
+
+    /// The same for a question that may be put again: after a restart of the server, every connection of the pool may be one
+    /// that was lost, and that is no reason to turn a caller away.
+    pub(super) async fn persist<T, F>(&self, question: impl Fn(Self) -> F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        for _ in 0..self.0.pool_size {
+            match Self::carry_through(question(self.clone())).await {
+                Err(StoreError::Lost(_)) => {}
+                answer => return answer,
+            }
+        }
+        Self::carry_through(question(self.clone())).await
     }
 
     pub(super) fn pools(&self) -> &Pools {
@@ -237,22 +284,30 @@ impl Database {
         }
     }
 
-    /// What came of a question to PostgreSQL. A connection that owes an answer is never used again.
-    pub(super) fn settle<T>(
+    /// What came of a question to PostgreSQL. A connection that owes an answer, or was lost, is never used again.
+    pub(super) async fn settle<T>(
         &self,
         connection: &mut AsyncPgConnection,
-        asked: Result<Result<T, QueryError>, tokio::time::error::Elapsed>,
+        asked: Result<Result<T, QueryError>, Elapsed>,
     ) -> Result<T, StoreError> {
-        match asked {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) if connection.is_broken() => Err(StoreError::Lost(error)),
-            Ok(Err(error)) => Err(StoreError::Refused(error)),
-            Err(_) => {
-                <AsyncPgConnection as AsyncConnection>::TransactionManager::transaction_manager_status_mut(connection)
-                    .set_in_error();
-                Err(StoreError::Timeout(self.0.query_timeout))
-            }
+        let error = match asked {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) if self.still_answers(connection).await => StoreError::Refused(error),
+            Ok(Err(error)) => StoreError::Lost(error),
+            Err(_) => StoreError::Timeout(self.0.query_timeout),
+        };
+        if !matches!(error, StoreError::Refused(_)) {
+            <AsyncPgConnection as AsyncConnection>::TransactionManager::transaction_manager_status_mut(connection)
+                .set_in_error();
         }
+        Err(error)
+    }
+
+    /// A server that is being stopped says so in an error like any other, and closes the connection a moment later. Only
+    /// asking again tells the two apart.
+    async fn still_answers(&self, connection: &mut AsyncPgConnection) -> bool {
+        !connection.is_broken()
+            && matches!(timeout(self.0.query_timeout, connection.batch_execute("SELECT 1")).await, Ok(Ok(())))
     }
 }
 
@@ -278,7 +333,7 @@ impl Target {
             return Err(OpenError::Scheme);
         }
         let (url, tls) = TlsWish::take_from(url)?;
-        let mut settings: tokio_postgres::Config = url.parse().map_err(OpenError::Url)?;
+        let mut settings: tokio_postgres::Config = url.parse().map_err(|error| OpenError::Url(sentence(&error)))?;
         settings.ssl_mode(tls.ssl_mode()).keepalives_idle(DEAD_PEER).tcp_user_timeout(DEAD_PEER);
         if settings.get_application_name().is_none() {
             settings.application_name("llm-gateway");

@@ -265,7 +265,7 @@ impl std::fmt::Debug for Watch {
 /// # Errors
 /// When the database cannot answer, or refuses.
 pub async fn tell(database: &Database, notice: Notice) -> Result<(), StoreError> {
-    Database::carry_through(tell_once(database.clone(), notice)).await
+    database.persist(|database| tell_once(database, notice)).await
 }
 
 async fn tell_once(database: Database, notice: Notice) -> Result<(), StoreError> {
@@ -273,7 +273,7 @@ async fn tell_once(database: Database, notice: Notice) -> Result<(), StoreError>
         Pools::Postgres(pool) => {
             let mut lease = database.lease(pool).await?;
             let told = timeout(database.query_timeout(), notify(&mut lease, notice)).await;
-            database.settle(&mut lease, told)
+            database.settle(&mut lease, told).await
         }
         Pools::Sqlite(_) => Ok(()),
     }

@@ -26,11 +26,7 @@ pub struct AccessToken {
 /// # Errors
 /// When the database cannot answer. Never means that the token is bad.
 pub async fn find(database: &Database, hash: TokenHash) -> Result<Option<AccessToken>, StoreError> {
-    match Database::carry_through(find_once(database.clone(), hash)).await {
-        // The server was restarted under an idle connection. That is no reason to turn a caller away.
-        Err(StoreError::Lost(_)) => Database::carry_through(find_once(database.clone(), hash)).await,
-        found => found,
-    }
+    database.persist(|database| find_once(database, hash)).await
 }
 
 async fn find_once(database: Database, hash: TokenHash) -> Result<Option<AccessToken>, StoreError> {

@@ -60,6 +60,7 @@ diesel::table! {
         secure_value -> Nullable<Text>,
         scopes -> Nullable<Scopes>,
         created_at -> Moment,
+        last_used_at -> Nullable<Moment>,
         user_id -> Integer,
     }
 }

@@ -88,3 +88,19 @@ async fn create_one(database: Database, email: String, team: Option<TeamId>) -> 
         .await)?;
     Ok(UserId(id))
 }
+
+/// Makes a team the user's current one.
+///
+/// # Errors
+/// When the database cannot answer, or refuses.
+pub async fn set_team(database: &Database, user: UserId, team: TeamId) -> Result<(), StoreError> {
+    Database::carry_through(set_team_once(database.clone(), user, team)).await
+}
+
+async fn set_team_once(database: Database, user: UserId, team: TeamId) -> Result<(), StoreError> {
+    on_db!(&database, |connection| diesel::update(users::table.filter(users::id.eq(user.0)))
+        .set(users::current_team_id.eq(team.0))
+        .execute(connection)
+        .await)?;
+    Ok(())
+}

@@ -5,6 +5,8 @@ mod actors;
 mod auth;
 mod breaker;
 mod cli;
+mod keys;
 mod layers;
+mod migrate;
 mod support;
 mod upstream;
