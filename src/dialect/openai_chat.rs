@@ -17,6 +17,10 @@ mod wire;
 #[expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test may panic")]
 mod tests;
 
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod properties;
+
 use serde_json::Value;
 
 use super::{Asked, Dialect, Encoded, EncodedRequest, RequestHead, Target};

@@ -4,28 +4,22 @@
 
 use serde_json::{Value, json};
 
-use crate::dialect::{Dialect, Object};
+use crate::dialect::{Dialect, Object, error};
 use crate::ids::RequestId;
 use crate::ir::{ApiError, ErrorKind};
 
 /// Reads the body of an answer with an error status. Whatever it is, there is an error at the end: its status stands.
 pub fn decode_error(provider: Dialect, status: u16, body: &[u8]) -> ApiError {
-    let value: Value = serde_json::from_slice(body).unwrap_or_default();
-    // Google's array form of a stream has the error in an array of one.
-    let whole = value.as_array().and_then(|list| list.first()).unwrap_or(&value);
-    let error = whole.get("error").unwrap_or(whole);
-    let text = |key: &str| error.get(key).and_then(Value::as_str).map(str::to_owned);
     let kind = ErrorKind::from_status(status);
-    let message = text("message").or_else(|| error.as_str().map(str::to_owned)).filter(|text| !text.is_empty());
-    let mut read =
-        ApiError::new(kind, message.unwrap_or_else(|| format!("the provider answered with status {status}")));
-    read.status = status;
-    read.code = text("code");
-    read.param = text("param");
-    read.type_word = match provider {
-        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Anthropic => text("type"),
-        Dialect::Gemini => text("status"),
+    let mut read = match error::parse(provider, status, body) {
+        Some(said) => {
+            let mut read = ApiError::new(kind, said.message);
+            (read.type_word, read.code, read.param) = (said.kind, said.code, said.param);
+            read
+        }
+        None => ApiError::new(kind, format!("the provider answered with status {status}")),
     };
+    read.status = status;
     read
 }
 
