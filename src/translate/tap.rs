@@ -30,7 +30,6 @@ pub struct Tap {
     reader: Reader,
     framing: Framing,
     seen: Seen,
-    begun: Begun,
     kept_alive: KeptAlive,
 }
 
@@ -48,12 +47,6 @@ enum Reader {
 enum Framing {
     Events(Lines),
     Array(Elements),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Begun {
-    No,
-    Yes,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,14 +76,11 @@ impl Tap {
             Delivery::Whole | Delivery::Events => Framing::Events(Lines::default()),
             Delivery::JsonArray => Framing::Array(Elements::default()),
         };
-        Self { reader, framing, seen: Seen::default(), begun: Begun::No, kept_alive: KeptAlive::No }
+        Self { reader, framing, seen: Seen::default(), kept_alive: KeptAlive::No }
     }
 
     /// The next bytes of the answer, cut anywhere.
     pub fn push(&mut self, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            self.begun = Begun::Yes;
-        }
         let Self { reader, framing, seen, .. } = self;
         match framing {
             Framing::Events(lines) => lines.push(bytes, |payload| reader.read(payload, seen)),
@@ -98,9 +88,14 @@ impl Tap {
         }
     }
 
-    /// Whether anything of the answer has come: from then on no other answer can take its place.
+    /// Whether the caller has something of this answer: from then on no other answer can take its place. Comments, blank
+    /// lines and pings bind nobody.
     pub fn begun(&self) -> bool {
-        self.begun == Begun::Yes
+        let opened = match &self.framing {
+            Framing::Events(_) => false,
+            Framing::Array(elements) => elements.array != Array::Unopened,
+        };
+        opened || self.seen.first_event || !self.at_event_boundary()
     }
 
     /// Whether an event that is no ping was complete.

@@ -182,6 +182,20 @@ fn a_keepalive_may_stand_between_events_only() {
 }
 
 #[test]
+fn an_answer_has_begun_with_its_first_event_and_not_with_a_ping() {
+    let mut tap = Tap::new(Dialect::Anthropic, Delivery::Events);
+    tap.push(b": comment\n\nevent: ping\ndata: {\"type\": \"ping\"}\n\n");
+    assert!(!tap.begun());
+    tap.push(b"e");
+    assert!(tap.begun());
+    let mut tap = Tap::new(Dialect::Gemini, Delivery::JsonArray);
+    tap.push(b"\n");
+    assert!(!tap.begun());
+    tap.push(b"[");
+    assert!(tap.begun());
+}
+
+#[test]
 fn an_event_over_the_bound_is_not_held_and_still_ends_the_stream() {
     let mut tap = Tap::new(Dialect::OpenAiResponses, Delivery::Events);
     tap.push(b"data: {\"type\":\"response.completed\",\"response\":{\"x\":\"");
