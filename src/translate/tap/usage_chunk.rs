@@ -139,7 +139,7 @@ fn payload(event: &[u8]) -> Option<&[u8]> {
 }
 
 fn is_usage_event(event: &[u8]) -> bool {
-    event.len() <= LARGEST_CANDIDATE
+    may_be_usage(event)
         && memmem::find(event, br#""usage""#).is_some()
         && payload(event).is_some_and(is_usage_chunk)
 }
