@@ -269,6 +269,24 @@ fn the_usage_chunk_and_nothing_else_is_taken_out_wherever_chunks_end() {
 }
 
 #[test]
+fn a_filtered_stream_that_is_cut_anywhere_ends_with_an_error_behind_what_was_held() {
+    let fault = Fault::new(FaultKind::UpstreamError, "the stream was cut");
+    let bytes = CHAT.as_bytes();
+    let done = CHAT.find("data: [").unwrap() + 6;
+    for at in 0..done {
+        let mut filter = UsageChunkFilter::new();
+        let tap = tapped(Dialect::OpenAiChat, Delivery::Events, &[&bytes[..at]]);
+        let mut caller = filter.push(Bytes::copy_from_slice(&bytes[..at])).to_vec();
+        caller.extend_from_slice(&filter.finish());
+        let ending =
+            error::event(Dialect::OpenAiChat, Delivery::Events, &fault, &RequestId::from("r"), &tap.position());
+        caller.extend_from_slice(&ending);
+        let seen = tapped(Dialect::OpenAiChat, Delivery::Events, &[&caller]).seen();
+        assert_eq!(seen.error.map(|error| error.message).as_deref(), Some("the stream was cut"), "at {at}");
+    }
+}
+
+#[test]
 fn what_is_no_usage_chunk_is_neither_changed_nor_held() {
     let mut filter = UsageChunkFilter::new();
     let content = Bytes::from_static(b"data: {\"choices\":[{\"delta\":{\"content\":\"hel");

@@ -139,9 +139,7 @@ fn payload(event: &[u8]) -> Option<&[u8]> {
 }
 
 fn is_usage_event(event: &[u8]) -> bool {
-    may_be_usage(event)
-        && memmem::find(event, br#""usage""#).is_some()
-        && payload(event).is_some_and(is_usage_chunk)
+    may_be_usage(event) && memmem::find(event, br#""usage""#).is_some() && payload(event).is_some_and(is_usage_chunk)
 }
 
 /// Whether an event that has only begun may be the usage chunk: nothing says that it has a choice.
