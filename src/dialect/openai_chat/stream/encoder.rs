@@ -5,6 +5,7 @@
 //! piece; if they are sealed, an entry of `reasoning_details` with all of them follows when they end.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use serde_json::{Value, json};
 
@@ -17,8 +18,8 @@ use crate::ir::{ApiError, CallKind, Carry, Content, Delta, Event, Finish, Part, 
 #[derive(Clone, Debug)]
 pub struct Encoder {
     asked: Asked,
-    /// What every chunk has: id, date, model.
-    head: Object,
+    /// What every chunk begins with, written once: id, date, model.
+    head: String,
     wants_usage: bool,
     usage: Option<Usage>,
     choices: BTreeMap<u32, State>,
@@ -84,7 +85,7 @@ impl Encoder {
     pub fn new(asked: &Asked) -> Self {
         Self {
             asked: asked.clone(),
-            head: Object::new(),
+            head: "{\"object\":\"chat.completion.chunk\"".to_owned(),
             wants_usage: asked.request.stream_usage == Some(true),
             usage: None,
             choices: BTreeMap::new(),
@@ -96,13 +97,16 @@ impl Encoder {
     fn start(&mut self, start: &Start, out: &mut Vec<u8>) {
         self.started = true;
         self.usage.clone_from(&start.usage);
-        self.head = Object::new()
+        let mut head = Object::new()
             .with("id", start.id.as_deref().unwrap_or(&self.asked.fallback_id))
             .with("object", "chat.completion.chunk")
             .with("created", start.created.unwrap_or(self.asked.now_s))
             .with("model", start.model.as_deref().unwrap_or(&self.asked.request.model))
             .with_some("service_tier", start.service_tier.clone());
-        self.head.put_carried(&start.carry, DIALECT);
+        head.put_carried(&start.carry, DIALECT);
+        // Without its closing brace: each chunk adds its own fields.
+        self.head = Value::from(head).to_string();
+        self.head.pop();
         self.begin(0, out);
     }
 
@@ -115,17 +119,19 @@ impl Encoder {
     }
 
     fn chunk(&self, choice: u32, delta: Value, out: &mut Vec<u8>) {
-        let choice = json!({"index": choice, "delta": delta, "logprobs": null, "finish_reason": null});
-        self.write(vec![choice], out);
+        let choice = format_args!("{{\"index\":{choice},\"delta\":{delta},\"logprobs\":null,\"finish_reason\":null}}");
+        self.write(choice, "null", out);
     }
 
-    fn write(&self, choices: Vec<Value>, out: &mut Vec<u8>) {
-        let mut body = self.head.clone();
-        body.put("choices", choices);
-        if self.wants_usage {
-            body.put("usage", Value::Null);
-        }
-        sse::write(out, &Value::from(body).to_string());
+    /// Writes a chunk with one choice, or with none; `usage` is only told to those who asked.
+    fn write(&self, choice: impl std::fmt::Display, usage: impl std::fmt::Display, out: &mut Vec<u8>) {
+        let head = &self.head;
+        // Writing into memory cannot fail, and JSON without line breaks is one line of data.
+        let _ = if self.wants_usage {
+            write!(out, "data: {head},\"choices\":[{choice}],\"usage\":{usage}}}\n\n")
+        } else {
+            write!(out, "data: {head},\"choices\":[{choice}]}}\n\n")
+        };
     }
 
     fn part_start(&mut self, at: PartAt, part: &Part, out: &mut Vec<u8>) {
@@ -233,7 +239,7 @@ impl Encoder {
             Delta::Logprobs(logprobs) => {
                 let logprobs = json!({"content": wire::logprobs_to(logprobs), "refusal": null});
                 let choice = json!({"index": at.choice, "delta": {}, "logprobs": logprobs, "finish_reason": null});
-                self.write(vec![choice], out);
+                self.write(choice, "null", out);
                 return;
             }
         };
@@ -270,7 +276,7 @@ impl Encoder {
             .with("finish_reason", word)
             .with_some("native_finish_reason", native)
             .carrying(carry, DIALECT);
-        self.write(vec![body.into()], out);
+        self.write(Value::from(body), "null", out);
         if let Some(state) = self.choices.get_mut(&choice) {
             state.finished = true;
         }
@@ -285,10 +291,7 @@ impl Encoder {
         if self.wants_usage
             && let Some(usage) = &self.usage
         {
-            let mut body = self.head.clone();
-            body.put("choices", json!([]));
-            body.put("usage", wire::usage_to(usage));
-            sse::write(out, &Value::from(body).to_string());
+            self.write("", wire::usage_to(usage), out);
         }
         sse::write(out, "[DONE]");
     }
