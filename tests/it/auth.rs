@@ -19,6 +19,8 @@ use crate::support::postgres::TestDatabase;
 use crate::support::proxy::{Proxy, Weather};
 use crate::support::wait;
 
+mod server;
+
 /// A gateway's settings, with a database and short deadlines.
 pub(crate) fn settings(url: &str) -> Config {
     let env = [

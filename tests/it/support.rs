@@ -5,6 +5,7 @@
 
 pub(crate) mod binary;
 pub(crate) mod keys;
+pub(crate) mod own_postgres;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod raw_client;
