@@ -246,3 +246,7 @@ fn developer() -> Principal {
         scopes: Scopes::from_text(GATEWAY_SCOPE),
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests;
