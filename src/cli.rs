@@ -12,15 +12,19 @@ use clap::{ArgGroup, Parser, Subcommand};
 
 use crate::catalog::{Catalog, CatalogError};
 use crate::cli::keys::KeysError;
+use crate::cli::serve::RunError;
 use crate::config::{Config, ConfigError, Loaded, Mode};
 use crate::ids::{TeamId, UserId};
 use crate::store::database::{Database, OpenError};
 use crate::store::migrations::MigrateError;
+use crate::telemetry::{self, TelemetryError};
 
 pub mod check;
+pub mod dev;
 pub mod keys;
 pub mod migrate;
 pub mod models;
+pub mod serve;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -144,12 +148,15 @@ pub enum Failure {
     /// A key could not be made, listed or revoked.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// Logging could not be set up.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The gateway did not start, or ended badly.
+    #[error(transparent)]
+    Run(#[from] RunError),
     /// Nobody could be told.
     #[error("cannot write to stdout: {0}")]
     Output(#[source] io::Error),
-    /// The command is not in this build.
-    #[error("this build cannot `{0}` yet")]
-    Missing(&'static str),
 }
 
 impl Failure {
@@ -160,7 +167,8 @@ impl Failure {
             | Self::Migrate(MigrateError::Open(_))
             | Self::Keys(KeysError::Open(_)) => ExitCode::from(ConfigError::EXIT_CODE),
             Self::Migrate(_) | Self::Keys(_) => ExitCode::FAILURE,
-            Self::Catalog(_) | Self::Output(_) | Self::Missing(_) => ExitCode::FAILURE,
+            Self::Telemetry(TelemetryError::Filter(_)) => ExitCode::from(ConfigError::EXIT_CODE),
+            Self::Catalog(_) | Self::Telemetry(_) | Self::Run(_) | Self::Output(_) => ExitCode::FAILURE,
         }
     }
 }
@@ -183,14 +191,14 @@ pub fn run(environment: Vec<(String, String)>) -> ExitCode {
 fn dispatch(command: Command, environment: Vec<(String, String)>) -> Result<(), Failure> {
     match command {
         Command::Serve => {
-            let (loaded, _catalog) = prepare(environment, Mode::Serve)?;
-            loaded.log_ignored();
-            Err(Failure::Missing("serve"))
+            let (loaded, catalog) = prepare(environment, Mode::Serve)?;
+            begin_logging(&loaded)?;
+            Ok(serve::run(loaded.config, catalog)?)
         }
-        Command::Dev { port, data: _ } => {
-            let (loaded, _catalog) = prepare(environment, Mode::Dev { port })?;
-            loaded.log_ignored();
-            Err(Failure::Missing("dev"))
+        Command::Dev { port, data } => {
+            let (loaded, catalog) = prepare(environment, Mode::Dev { port })?;
+            begin_logging(&loaded)?;
+            Ok(dev::run(loaded.config, catalog, data)?)
         }
         Command::Check => {
             let (loaded, _catalog) = prepare(environment, Mode::Serve)?;
@@ -213,6 +221,13 @@ fn dispatch(command: Command, environment: Vec<(String, String)>) -> Result<(), 
             printed.map_err(Failure::Output)
         }
     }
+}
+
+/// From here on log lines go to stderr.
+fn begin_logging(loaded: &Loaded) -> Result<(), Failure> {
+    telemetry::init(&loaded.config.telemetry)?;
+    loaded.log_ignored();
+    Ok(())
 }
 
 /// The settings and the catalog, which have to fit each other.

@@ -1,0 +1,262 @@
+//! The composition root: configuration, stores, actors, listeners, and the order in which they end.
+//!
+//! `main` and the tests build a gateway with the same [`App::start`].
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_rt::Arbiter;
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::rt::task::JoinHandle;
+use actix_web::{HttpServer, web};
+use arc_swap::ArcSwap;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_actix_web::TracingLogger;
+
+use crate::actors::auth::{Auth, DevelopmentKey};
+use crate::actors::provider::Providers;
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::config::{Config, SharedConfig};
+use crate::exchange::memory::AnswerMemory;
+use crate::exchange::{Exchange, Gateway};
+use crate::http::trace::RequestSpan;
+use crate::http::{self, Audience, Draining, State};
+use crate::store::database::Database;
+use crate::store::migrations::{self, MigrateError};
+use crate::telemetry::metrics::Metrics;
+use crate::upstream::client::Tls;
+
+/// How long an idle connection of a caller is kept. Longer than the 60 s after which common load balancers drop theirs, so that it
+/// is never we who close a connection that a request is already on.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long a request's head may take.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How the gateway runs.
+#[derive(Clone, Debug)]
+pub enum Mode {
+    /// Production: operators have a listener of their own, and the development key is refused.
+    Serve,
+    /// One port on loopback, the development key, and sandboxes for providers without a key.
+    Dev {
+        /// Where SQLite keeps its file.
+        data: PathBuf,
+    },
+}
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address could not be had.
+    #[error(
+        "cannot listen on {address}: {source}; choose another with LLM_GATEWAY_HOST and LLM_GATEWAY_PORT (or LLM_GATEWAY_ADMIN_ADDR)"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database's setting or file is unusable.
+    #[error(transparent)]
+    Database(#[from] crate::store::database::OpenError),
+    /// The data folder cannot be used.
+    #[error("the data folder {} cannot be made: {source}; choose another with --data", path.display())]
+    Data {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The development database cannot be used.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    /// The TLS library refuses its own settings.
+    #[error("TLS could not be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// A fixed name is taken twice.
+    #[error("the metrics could not be set up: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// A gateway that listens.
+pub struct App {
+    address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+    listeners: Vec<Listener>,
+    state: State,
+}
+
+/// One HTTP server and the task that runs it.
+struct Listener {
+    handle: ServerHandle,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl App {
+    /// Opens the stores, starts the actors and begins to listen. Has to be called inside an actix system, whose own thread
+    /// becomes the home of the actors that outlive the HTTP workers.
+    ///
+    /// # Errors
+    /// When an address is taken, the database's setting is unusable, or a sandbox does not start. A database that is merely
+    /// down is no error: the gateway runs, is not ready, and keeps trying.
+    pub fn start(mut config: Config, catalog: Catalog, mode: Mode) -> Result<Self, StartError> {
+        if let Mode::Dev { data } = &mode {
+            prepare_dev(&mut config, data)?;
+        }
+        let clock = Clock::system();
+        let address = SocketAddr::new(config.server.host, config.server.port);
+        let callers = bind(address)?;
+        let operators = match &mode {
+            Mode::Serve => Some(bind(config.server.admin_addr)?),
+            Mode::Dev { .. } => None,
+        };
+        let database = Database::open(&config.database)?;
+        let development_key = match &mode {
+            Mode::Serve => DevelopmentKey::Refused,
+            Mode::Dev { .. } => DevelopmentKey::Accepted,
+        };
+        let workers = workers(&config);
+        let memory = Arc::new(AnswerMemory::new(config.server.answer_memory));
+        let drain = config.drain.clone();
+        let config: SharedConfig = Arc::new(ArcSwap::from_pointee(config));
+        let auth = Auth::start(database, config.clone(), clock.clone(), development_key);
+        let providers = Providers::start(config.clone(), clock.clone(), Tls::web()?, &Arbiter::current());
+        let gateway =
+            Arc::new(Gateway { config, catalog: Arc::new(catalog), auth, metrics: Metrics::new()?, clock, memory });
+        let state = State { gateway, providers, draining: Draining::default() };
+
+        let address = local_address(&callers, address)?;
+        let audience = if operators.is_some() { Audience::Callers } else { Audience::Both };
+        let mut listeners = vec![listen(callers, address, audience, &state, workers, drain.grace)?];
+        let admin_address = match operators {
+            None => None,
+            Some(listener) => {
+                let address = local_address(&listener, address)?;
+                listeners.push(listen(listener, address, Audience::Operators, &state, 1, Duration::from_secs(1))?);
+                Some(address)
+            }
+        };
+        Ok(Self { address, admin_address, listeners, state })
+    }
+
+    /// Where callers reach it.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where operators reach it, if not there too.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// The gateway's inside, for tests.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Runs until SIGTERM or SIGINT, then drains.
+    ///
+    /// # Errors
+    /// When the signals cannot be listened for.
+    pub async fn run_until_signalled(self) -> std::io::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        self.stop().await;
+        Ok(())
+    }
+
+    /// Drains: readiness says no at once, calls are still taken for `drain.delay`, then no new connections; open streams may
+    /// go on for `drain.grace`.
+    pub async fn stop(self) {
+        let drain = self.state.gateway.config.load().drain.clone();
+        self.state.draining.begin();
+        tracing::info!(delay_ms = drain.delay.as_millis(), grace_ms = drain.grace.as_millis(), "draining");
+        tokio::time::sleep(drain.delay).await;
+        for listener in self.listeners {
+            listener.handle.stop(true).await;
+            match listener.task.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(error = %error, "a listener ended badly"),
+                Err(error) => tracing::error!(error = %error, "a listener's task was lost"),
+            }
+        }
+        tracing::info!("stopped");
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Makes a configuration self-sufficient: loopback, SQLite in the data folder, a sandbox for each provider without a key.
+fn prepare_dev(config: &mut Config, data: &std::path::Path) -> Result<(), StartError> {
+    if !config.server.host.is_loopback() {
+        config.server.host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    }
+    config.drain.delay = Duration::ZERO;
+    if config.database.url.is_none() {
+        let file = data.join("llm-gateway.db");
+        std::fs::create_dir_all(data).map_err(|source| StartError::Data { path: data.to_owned(), source })?;
+        migrations::prepare_development(&file)?;
+        config.database.url = Some(format!("sqlite:{}", file.display()).into());
+    }
+    Ok(())
+}
+
+fn workers(config: &Config) -> usize {
+    match config.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        workers => workers,
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })
+}
+
+fn local_address(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|source| StartError::Listen { address: asked, source })
+}
+
+fn listen(
+    listener: TcpListener,
+    address: SocketAddr,
+    audience: Audience,
+    state: &State,
+    workers: usize,
+    grace: Duration,
+) -> Result<Listener, StartError> {
+    let state = state.clone();
+    let server: Server = HttpServer::new(move || {
+        // Called once on each worker's own thread: its lanes hold that thread's connections.
+        let exchange = Exchange::new(state.gateway.clone(), state.providers.start_lanes());
+        actix_web::App::new()
+            .wrap(TracingLogger::<RequestSpan>::new())
+            .app_data(web::Data::new(state.clone()))
+            .app_data(web::Data::new(exchange))
+            .configure(http::configure(audience))
+    })
+    .workers(workers)
+    // Without these a caller that leaves goes unnoticed while the provider is silent, and streams advance in 44 ms steps.
+    .h1_allow_half_closed(false)
+    .tcp_nodelay(true)
+    .keep_alive(KEEP_ALIVE)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .shutdown_timeout(grace.as_secs().max(1))
+    .disable_signals()
+    .listen(listener)
+    .map_err(|source| StartError::Listen { address, source })?
+    .run();
+    Ok(Listener { handle: server.handle(), task: actix_web::rt::spawn(server) })
+}

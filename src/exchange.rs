@@ -1,0 +1,197 @@
+//! One call, from the caller's bytes to the provider's and back.
+//!
+//! Five steps: [`admit`] says whether the call may be made, [`plan`] where it goes and in which bytes, [`dispatch`] opens the
+//! provider's answer, [`relay`] hands it to the caller, [`settle`] writes down what it came to, whatever happened.
+//!
+//! It knows nothing of the web framework in front of it, and a caller that leaves simply drops what this module returned.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::header::{HeaderName, HeaderValue};
+use bytes::Bytes;
+
+use crate::actors::auth::Auth;
+use crate::actors::lane::Lanes;
+use crate::auth::principal::Principal;
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::config::{Config, SharedConfig};
+use crate::dialect::{self, Delivery, Dialect, Operation};
+use crate::fault::Fault;
+use crate::ids::{ProductName, RequestId};
+use crate::telemetry::metrics::{Endpoint, Metrics};
+
+pub mod admit;
+pub mod dispatch;
+pub mod memory;
+pub mod plan;
+pub mod relay;
+pub mod settle;
+
+use dispatch::Failed;
+use memory::AnswerMemory;
+use relay::{Pump, Relay};
+use settle::Settlement;
+
+/// What all calls of one gateway share.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The configuration in force.
+    pub config: SharedConfig,
+    /// Which models there are.
+    pub catalog: Arc<Catalog>,
+    /// Who may call.
+    pub auth: Auth,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What time it is.
+    pub clock: Clock,
+    /// What whole answers may hold together.
+    pub memory: Arc<AnswerMemory>,
+}
+
+/// One worker's way to the providers.
+#[derive(Clone)]
+pub struct Exchange {
+    gateway: Arc<Gateway>,
+    lanes: Lanes,
+}
+
+/// A call that its token admits, with its body.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Follows the call everywhere.
+    pub request_id: RequestId,
+    /// On whose behalf.
+    pub product: ProductName,
+    /// Who calls.
+    pub principal: Arc<Principal>,
+    /// How the caller speaks.
+    pub dialect: Dialect,
+    /// What is asked.
+    pub operation: Operation,
+    /// The name in metrics.
+    pub endpoint: Endpoint,
+    /// What Google's paths say instead of the body: the model, and how the answer arrives.
+    pub from_path: Option<(String, Delivery)>,
+    /// The query, without the question mark.
+    pub query: String,
+    /// All of the caller's headers; what goes on is chosen later.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body, to the byte.
+    pub body: Bytes,
+    /// When the request's head was there, by [`Clock::now`].
+    pub received: std::time::Instant,
+    /// How long the token's look-up took.
+    pub auth_took: Duration,
+}
+
+/// What the caller gets.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Everything but what the connection itself needs.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body.
+    pub body: AnswerBody,
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum AnswerBody {
+    /// Complete.
+    Whole(Bytes),
+    /// In pieces, as they come.
+    Stream(Box<Relay>),
+}
+
+/// What an attempt came to, before it is settled.
+enum Reply {
+    Whole(relay::Whole),
+    Stream { head: Vec<(HeaderName, HeaderValue)>, pump: Box<Pump> },
+}
+
+impl Exchange {
+    /// A worker's exchange over its own lanes.
+    pub fn new(gateway: Arc<Gateway>, lanes: Lanes) -> Self {
+        Self { gateway, lanes }
+    }
+
+    /// What all calls share.
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Serves one call. Dropping the future, or the stream that it returned, closes the provider's connection.
+    pub async fn run(&self, call: Call) -> Answer {
+        let mut settlement = Settlement::open(self.gateway.clone(), &call);
+        let (dialect, request_id) = (call.dialect, call.request_id.clone());
+        match self.attempt(call, &mut settlement).await {
+            Ok(Reply::Whole(whole)) => {
+                let mut headers = whole.headers;
+                headers.extend(settlement.headers(true));
+                settlement.answered(whole.status, None);
+                Answer { status: whole.status, headers, body: AnswerBody::Whole(whole.body) }
+            }
+            Ok(Reply::Stream { mut head, pump }) => {
+                head.extend(settlement.headers(false));
+                let relay = Relay::new(pump, settlement);
+                Answer { status: 200, headers: head, body: AnswerBody::Stream(Box::new(relay)) }
+            }
+            Err(failed) => {
+                let mut answer = refusal(dialect, &request_id, &failed);
+                answer.headers.extend(settlement.headers(true));
+                settlement.answered(answer.status, Some(failed.as_fault()));
+                answer
+            }
+        }
+    }
+
+    async fn attempt(&self, call: Call, settlement: &mut Settlement) -> Result<Reply, Failed> {
+        let config: Arc<Config> = self.gateway.config.load_full();
+        let asked = admit::request(&call, &config)?;
+        let plan = Arc::new(plan::route(call, asked, &config, &self.gateway.catalog)?);
+        settlement.planned(&plan);
+        let opening = dispatch::open(self.lanes.clone(), plan.clone(), self.gateway.clone());
+        match plan.delivery {
+            Delivery::Whole => {
+                let limit = config.server.answer_limit;
+                relay::whole(opening, &plan, &self.gateway.memory, limit, settlement).await.map(Reply::Whole)
+            }
+            Delivery::Events | Delivery::JsonArray => {
+                let (head, pump) = relay::stream(opening, &plan, config.stream.keepalive, settlement).await?;
+                Ok(Reply::Stream { head, pump: Box::new(pump) })
+            }
+        }
+    }
+}
+
+/// A failure as the caller's dialect has it.
+pub fn refusal(dialect: Dialect, request_id: &RequestId, failed: &Failed) -> Answer {
+    match failed {
+        Failed::Provider(whole) => Answer {
+            status: whole.answer.status,
+            headers: whole.answer.headers.clone(),
+            body: AnswerBody::Whole(whole.answer.body.clone()),
+        },
+        Failed::Fault(fault) => fault_answer(dialect, request_id, fault),
+    }
+}
+
+/// A fault of ours as the caller's dialect has it, with `retry-after` where coming back may help.
+pub fn fault_answer(dialect: Dialect, request_id: &RequestId, fault: &Fault) -> Answer {
+    let status = dialect::error::status(dialect, fault);
+    let mut headers = vec![(actix_http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    if let Some(after) = fault.retry_after {
+        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        headers.push((actix_http::header::RETRY_AFTER, HeaderValue::from(seconds.max(1))));
+        // The Anthropic SDK sleeps for as long as it is told.
+        if seconds > 60 {
+            headers.push((HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false")));
+        }
+    }
+    let body = dialect::error::body(dialect, fault, status, request_id);
+    Answer { status, headers, body: AnswerBody::Whole(body) }
+}

@@ -1,0 +1,74 @@
+//! What whole answers may hold together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes of answers that are being collected, over all calls, against a bound.
+#[derive(Debug)]
+pub struct AnswerMemory {
+    limit: usize,
+    held: AtomicUsize,
+}
+
+/// Bytes that one answer holds; given back when dropped.
+#[derive(Debug)]
+pub struct Held {
+    memory: Arc<AnswerMemory>,
+    bytes: usize,
+}
+
+impl AnswerMemory {
+    /// Room for `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, held: AtomicUsize::new(0) }
+    }
+
+    /// Bytes held now.
+    pub fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// An answer that holds nothing yet.
+    pub fn begin(self: &Arc<Self>) -> Held {
+        Held { memory: self.clone(), bytes: 0 }
+    }
+}
+
+impl Held {
+    /// Takes `more` bytes. `false`, with nothing taken, when there is no room for them.
+    #[must_use]
+    pub fn grow(&mut self, more: usize) -> bool {
+        let before = self.memory.held.fetch_add(more, Ordering::Relaxed);
+        if before.saturating_add(more) > self.memory.limit {
+            self.memory.held.fetch_sub(more, Ordering::Relaxed);
+            return false;
+        }
+        self.bytes += more;
+        true
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.memory.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_gives_back_what_it_held() {
+        let memory = Arc::new(AnswerMemory::new(100));
+        let mut one = memory.begin();
+        assert!(one.grow(60));
+        let mut two = memory.begin();
+        assert!(!two.grow(41), "there were 40 bytes left");
+        assert!(two.grow(40));
+        drop(one);
+        assert_eq!(memory.held(), 40);
+        drop(two);
+        assert_eq!(memory.held(), 0);
+    }
+}

@@ -1,0 +1,219 @@
+//! Writes down what a call came to: the one place where it is counted, whatever happened.
+//!
+//! A [`Settlement`] is opened before anything can go wrong and settles when it is dropped. A call that nobody ended was left by
+//! its caller.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_http::header::{HeaderName, HeaderValue};
+
+use crate::dialect::seen::Seen;
+use crate::exchange::plan::Plan;
+use crate::exchange::{Call, Gateway};
+use crate::fault::{Blame, Fault};
+use crate::ids::{ModelId, ProductName, ProviderName, RequestId};
+use crate::telemetry::metrics::{ActiveStream, Endpoint, Finished};
+
+/// What a caller that left is written down as; nobody is sent it.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// One call's account.
+#[derive(Debug)]
+pub struct Settlement {
+    gateway: Arc<Gateway>,
+    request_id: RequestId,
+    product: ProductName,
+    endpoint: Endpoint,
+    received: Instant,
+    served_by: Option<(ProviderName, ModelId)>,
+    timings: Timings,
+    stream: Option<ActiveStream>,
+    bytes_out: usize,
+    seen: Seen,
+    end: Option<End>,
+}
+
+/// How a call ended.
+#[derive(Debug)]
+struct End {
+    status: u16,
+    fault: Option<Fault>,
+}
+
+/// Where the time went, up to the answer's head.
+#[derive(Clone, Copy, Debug, Default)]
+struct Timings {
+    auth: Duration,
+    planned: Option<Duration>,
+    connect: Option<Duration>,
+    first_byte: Option<Duration>,
+    head: Option<Duration>,
+}
+
+impl Settlement {
+    /// Opens the account of a call.
+    pub fn open(gateway: Arc<Gateway>, call: &Call) -> Self {
+        Self {
+            request_id: call.request_id.clone(),
+            product: call.product.clone(),
+            endpoint: call.endpoint,
+            received: call.received,
+            served_by: None,
+            timings: Timings { auth: call.auth_took, ..Timings::default() },
+            stream: None,
+            bytes_out: 0,
+            seen: Seen::default(),
+            end: None,
+            gateway,
+        }
+    }
+
+    /// The call has a provider.
+    pub fn planned(&mut self, plan: &Plan) {
+        self.served_by = Some((plan.provider.clone(), plan.model.clone()));
+        self.timings.planned = Some(self.elapsed());
+    }
+
+    /// The provider's head is there.
+    pub fn first_byte(&mut self, took: Duration, connected_in: Option<Duration>) {
+        self.timings.first_byte = Some(took);
+        self.timings.connect = connected_in;
+    }
+
+    /// The answer goes out as a stream.
+    pub fn stream_opened(&mut self) {
+        self.stream = Some(self.gateway.metrics.stream_opened(&self.product));
+    }
+
+    /// Bytes went to the caller.
+    pub fn passed(&mut self, bytes: usize) {
+        self.bytes_out += bytes;
+    }
+
+    /// What the answer said of itself.
+    pub fn seen(&mut self, seen: Seen) {
+        self.seen = seen;
+    }
+
+    /// The call ended before or with its head.
+    pub fn answered(&mut self, status: u16, fault: Option<&Fault>) {
+        self.end = Some(End { status, fault: fault.cloned() });
+    }
+
+    /// The stream ended as it should.
+    pub fn completed(&mut self) {
+        self.end.get_or_insert(End { status: 200, fault: None });
+    }
+
+    /// The stream broke after its head.
+    pub fn broke(&mut self, fault: &Fault) {
+        self.end = Some(End { status: 200, fault: Some(fault.clone()) });
+    }
+
+    /// What the caller may know of how it was served.
+    pub fn headers(&mut self, complete: bool) -> Vec<(HeaderName, HeaderValue)> {
+        let head = self.elapsed();
+        self.timings.head = Some(head);
+        let mut headers = Vec::with_capacity(3);
+        let mut put = |name: &'static str, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.push((HeaderName::from_static(name), value));
+            }
+        };
+        if let Some((provider, model)) = &self.served_by {
+            put("x-llm-gateway-provider", provider.as_str());
+            put("x-llm-gateway-model", model.as_str());
+        }
+        put("server-timing", &self.timings.header(complete.then_some(head)));
+        headers
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.gateway.clock.now().saturating_duration_since(self.received)
+    }
+}
+
+impl Drop for Settlement {
+    fn drop(&mut self) {
+        let duration = self.elapsed();
+        let end = self.end.take().unwrap_or(End { status: CLIENT_CLOSED_REQUEST, fault: None });
+        let provider = self.served_by.as_ref().map(|(provider, _)| provider);
+        let overhead = self.timings.overhead();
+        self.gateway.metrics.finished(&Finished {
+            product: &self.product,
+            endpoint: self.endpoint,
+            provider,
+            status: end.status,
+            duration,
+            overhead,
+        });
+        if let (Some(provider), Some(_), Some(_)) = (provider, &self.stream, &end.fault) {
+            self.gateway.metrics.broken_stream(&self.product, provider);
+        }
+        self.log(&end, duration);
+    }
+}
+
+impl Settlement {
+    fn log(&self, end: &End, duration: Duration) {
+        let (provider, model) =
+            self.served_by.as_ref().map_or(("", ""), |(provider, model)| (provider.as_str(), model.as_str()));
+        let code = end.fault.as_ref().map_or("", |fault| fault.kind.code());
+        macro_rules! say {
+            ($level:ident, $text:literal) => {
+                tracing::$level!(
+                    request.id = %self.request_id,
+                    product.name = %self.product,
+                    endpoint = self.endpoint.0,
+                    provider.name = provider,
+                    model = model,
+                    status = end.status,
+                    error.code = code,
+                    stream = self.stream.is_some(),
+                    bytes_out = self.bytes_out,
+                    duration_ms = duration.as_millis(),
+                    $text
+                )
+            };
+        }
+        match end.fault.as_ref().map(|fault| fault.kind.blame()) {
+            Some(Blame::Gateway | Blame::Provider) => say!(warn, "call failed"),
+            Some(Blame::Caller) => say!(info, "call refused"),
+            None if end.status == CLIENT_CLOSED_REQUEST => say!(info, "caller left"),
+            None => say!(info, "call served"),
+        }
+    }
+}
+
+impl Timings {
+    /// `server-timing`, in milliseconds.
+    fn header(&self, total: Option<Duration>) -> String {
+        use std::fmt::Write as _;
+        let mut text = String::with_capacity(96);
+        let mut put = |name: &str, took: Duration| {
+            let comma = if text.is_empty() { "" } else { ", " };
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{comma}{name};dur={:.3}", took.as_secs_f64() * 1e3);
+        };
+        put("auth", self.auth);
+        if let Some(planned) = self.planned {
+            put("translate", planned.saturating_sub(self.auth));
+        }
+        if let Some(connect) = self.connect {
+            put("connect", connect);
+        }
+        if let Some(first_byte) = self.first_byte {
+            put("ttfb", first_byte);
+        }
+        if let Some(total) = total {
+            put("total", total);
+        }
+        text
+    }
+
+    /// What the gateway itself took, up to the answer's head.
+    fn overhead(&self) -> Option<Duration> {
+        Some(self.head?.saturating_sub(self.first_byte?))
+    }
+}

@@ -1,0 +1,197 @@
+//! What a request says, before it is a call: its id, its token, its body.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::error::PayloadError;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName};
+use actix_web::{HttpMessage as _, HttpRequest, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+
+use crate::auth::principal::Principal;
+use crate::auth::token::{self, Presented, Token};
+use crate::dialect::Dialect;
+use crate::fault::{Fault, FaultKind};
+use crate::http::State;
+use crate::http::routes::Route;
+use crate::ids::{ProductName, RequestId};
+
+/// How much of a refused request's body is read and thrown away, so that the refusal can be seen.
+const DISCARD_AT_MOST: usize = 64 * 1024 * 1024;
+
+/// How long that may take.
+const DISCARD_FOR: Duration = Duration::from_secs(10);
+
+/// What is reserved at once for a body that says how long it is, in bytes.
+const FIRST_CAPACITY: usize = 1024 * 1024;
+
+/// Who calls, for which product.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The product, as configured.
+    pub product: ProductName,
+    /// Whose token it is.
+    pub principal: Arc<Principal>,
+}
+
+/// The request's id: made by the root span, from the caller's where that was sane.
+pub fn request_id(request: &HttpRequest) -> RequestId {
+    request.extensions().get::<RequestId>().cloned().unwrap_or_else(RequestId::generate)
+}
+
+/// The caller's own words in a message: short, and printable.
+pub fn shown(text: &str) -> String {
+    const MOST: usize = 120;
+    let mut out: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
+    if text.chars().nth(MOST).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+/// The one token that a request presents.
+///
+/// # Errors
+/// 401 for none, a malformed one, or two that differ.
+pub fn token(request: &HttpRequest, route: &Route<'_>) -> Result<Token, Fault> {
+    const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+    const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+    let headers = request.headers();
+    let all = |name: HeaderName| headers.get_all(name).map(|value| value.as_bytes()).collect::<Vec<_>>();
+    let mut presented: Vec<Presented<'_>> = Vec::with_capacity(2);
+    presented.extend(all(actix_web::http::header::AUTHORIZATION).into_iter().map(Presented::Authorization));
+    presented.extend(all(X_API_KEY).into_iter().map(Presented::ApiKeyHeader));
+    let in_query;
+    if route.dialect() == Dialect::Gemini {
+        presented.extend(all(X_GOOG_API_KEY).into_iter().map(Presented::GoogleKey));
+        in_query = url::form_urlencoded::parse(request.query_string().as_bytes())
+            .find(|(name, _)| name == "key")
+            .map(|(_, value)| value.into_owned());
+        presented.extend(in_query.iter().map(|value| Presented::GoogleKey(value.as_bytes())));
+    }
+    token::pick(presented)
+}
+
+/// The whole body, within the limits of size and time.
+///
+/// # Errors
+/// 413, 408, 415, and 400 for a body that ended early.
+pub async fn body(request: &HttpRequest, payload: web::Payload, state: &State) -> Result<Bytes, Fault> {
+    let config = state.gateway.config.load();
+    let (limit, patience) = (config.server.body_limit, config.server.body_timeout);
+    drop(config);
+    if let Err(fault) = acceptable(request.headers(), limit) {
+        discard(payload, state).await;
+        return Err(fault);
+    }
+    match tokio::time::timeout(patience, collect(payload, limit, declared(request.headers()))).await {
+        Err(_) => Err(Fault::new(
+            FaultKind::SlowBody,
+            format!("the request's body did not arrive within {} s", patience.as_secs_f64()),
+        )),
+        Ok(Err(Unreadable::TooLarge(rest))) => {
+            discard(rest, state).await;
+            Err(too_large(limit))
+        }
+        Ok(Err(Unreadable::Cut)) => {
+            Err(Fault::new(FaultKind::InvalidJson, "the request's body ended before it was complete; send it again"))
+        }
+        Ok(Ok(body)) => Ok(body),
+    }
+}
+
+/// Reads on and throws away what a refused request still sends, within bounds.
+pub async fn discard(mut payload: web::Payload, _state: &State) {
+    let mut left = DISCARD_AT_MOST;
+    let reading = async {
+        while let Some(Ok(piece)) = payload.next().await {
+            left = left.saturating_sub(piece.len());
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // Out of patience is as good as done: the connection is closed then.
+    let _ = tokio::time::timeout(DISCARD_FOR, reading).await;
+}
+
+enum Unreadable {
+    TooLarge(web::Payload),
+    Cut,
+}
+
+async fn collect(mut payload: web::Payload, limit: usize, declared: Option<usize>) -> Result<Bytes, Unreadable> {
+    let mut first: Option<Bytes> = None;
+    let mut all = BytesMut::new();
+    while let Some(piece) = payload.next().await {
+        let piece = piece.map_err(|error: PayloadError| {
+            tracing::debug!(error = %error, "a request's body was cut");
+            Unreadable::Cut
+        })?;
+        if first.as_ref().map_or(0, Bytes::len).max(all.len()) + piece.len() > limit {
+            return Err(Unreadable::TooLarge(payload));
+        }
+        match (&first, all.is_empty()) {
+            // Most bodies come in one piece, and need no copy.
+            (None, true) => first = Some(piece),
+            (Some(begun), true) => {
+                all.reserve(
+                    declared
+                        .unwrap_or_default()
+                        .clamp(begun.len() + piece.len(), FIRST_CAPACITY.max(begun.len() + piece.len())),
+                );
+                all.extend_from_slice(begun);
+                all.extend_from_slice(&piece);
+            }
+            (_, false) => all.extend_from_slice(&piece),
+        }
+    }
+    Ok(if all.is_empty() { first.unwrap_or_default() } else { all.freeze() })
+}
+
+/// What the head alone rules out.
+fn acceptable(headers: &HeaderMap, limit: usize) -> Result<(), Fault> {
+    if declared(headers).is_some_and(|length| length > limit) {
+        return Err(too_large(limit));
+    }
+    if let Some(encoding) = headers.get(CONTENT_ENCODING)
+        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        return Err(Fault::new(
+            FaultKind::UnsupportedMediaType,
+            "a compressed request body is not taken here; send it without content-encoding",
+        ));
+    }
+    let Some(kind) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let essence = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || essence.starts_with("application/") && essence.ends_with("+json") {
+        return Ok(());
+    }
+    Err(Fault::new(
+        FaultKind::UnsupportedMediaType,
+        format!("the body is declared as \"{}\"; send JSON with content-type: application/json", shown(&essence)),
+    ))
+}
+
+fn declared(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}
+
+fn too_large(limit: usize) -> Fault {
+    Fault::new(
+        FaultKind::RequestTooLarge,
+        format!("the request's body is larger than {limit} bytes, the limit that server.body_limit sets"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callers_words_are_shown_short_and_printable() {
+        assert_eq!(shown("a\u{0}b\n"), "a\\0b\\n");
+        assert_eq!(shown(&"x".repeat(500)).chars().count(), 121);
+    }
+}

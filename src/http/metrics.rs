@@ -1,0 +1,62 @@
+//! The page that Prometheus reads.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use prometheus::core::Collector as _;
+use prometheus::proto::MetricFamily;
+use prometheus::{IntGauge, IntGaugeVec, Opts};
+
+use crate::actors::report::ActorState;
+use crate::fault::{Fault, FaultKind};
+use crate::http::{self, extract, health, render};
+use crate::upstream::breaker::State as BreakerState;
+
+/// Everything that is counted.
+pub async fn scrape(request: HttpRequest, state: web::Data<http::State>) -> HttpResponse {
+    let text = moment(&state).and_then(|moment| state.gateway.metrics.render(&moment));
+    let id = extract::request_id(&request);
+    std::future::ready(match text {
+        Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text),
+        Err(error) => {
+            tracing::error!(error = %error, "the metrics could not be written");
+            let fault = Fault::new(FaultKind::Internal, "the metrics could not be written; the log says why");
+            render::fault(&state, crate::dialect::Dialect::OpenAiChat, &id, &fault)
+        }
+    })
+    .await
+}
+
+/// What is not counted on the request path but known at any time: actors, breakers, the auth cache, held memory.
+fn moment(state: &http::State) -> Result<Vec<MetricFamily>, prometheus::Error> {
+    let vector = |name: &str, help: &str, labels: &[&str]| IntGaugeVec::new(Opts::new(name, help), labels);
+    let up = vector("llm_gateway_actor_up", "1 while the actor runs.", &["kind", "name"])?;
+    let restarts = vector("llm_gateway_actor_restarts", "How often the actor was restarted.", &["kind", "name"])?;
+    let depth = vector("llm_gateway_actor_mailbox_depth", "Messages that wait for the actor.", &["kind", "name"])?;
+    for report in health::reports(state) {
+        let labels = [report.kind, report.name.as_str()];
+        up.with_label_values(&labels).set(i64::from(report.state == ActorState::Running));
+        restarts.with_label_values(&labels).set(i64::try_from(report.restarts).unwrap_or(i64::MAX));
+        depth.with_label_values(&labels).set(i64::try_from(report.mailbox_depth).unwrap_or(i64::MAX));
+    }
+    let open = vector(
+        "llm_gateway_breaker_open",
+        "1 while the breaker refuses calls; model is empty for the upstream as a whole.",
+        &["provider", "upstream", "model"],
+    )?;
+    for report in state.providers.breakers() {
+        let model = report.model.as_ref().map_or("", crate::ids::ModelId::as_str);
+        let labels = [report.provider.as_str(), report.upstream.as_str(), model];
+        open.with_label_values(&labels).set(i64::from(report.state != BreakerState::Closed));
+    }
+    let auth = vector("llm_gateway_auth_events", "Token look-ups since the start, by what came of them.", &["result"])?;
+    for (result, count) in state.gateway.auth.counts() {
+        auth.with_label_values(&[result]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+    let held = IntGauge::new("llm_gateway_answer_bytes_held", "Bytes of whole answers that are being collected.")?;
+    held.set(i64::try_from(state.gateway.memory.held()).unwrap_or(i64::MAX));
+    let mut families = held.collect();
+    for vector in [up, restarts, depth, open, auth] {
+        families.extend(vector.collect());
+    }
+    families.retain(|family| !family.get_metric().is_empty());
+    Ok(families)
+}
