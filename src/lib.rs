@@ -15,6 +15,7 @@ pub mod ids;
 pub mod ir;
 pub mod limits;
 pub mod money;
+pub mod sandbox;
 pub mod store;
 pub mod telemetry;
 pub mod translate;

@@ -8,5 +8,6 @@ mod cli;
 mod keys;
 mod layers;
 mod migrate;
+mod sandbox;
 mod support;
 mod upstream;
