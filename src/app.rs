@@ -24,6 +24,7 @@ use crate::exchange::memory::AnswerMemory;
 use crate::exchange::{Exchange, Gateway};
 use crate::http::trace::RequestSpan;
 use crate::http::{self, Audience, Draining, State};
+use crate::sandbox::{self, Sandbox, SandboxOptions};
 use crate::store::database::Database;
 use crate::store::migrations::{self, MigrateError};
 use crate::telemetry::metrics::Metrics;
@@ -78,6 +79,14 @@ pub enum StartError {
     /// The TLS library refuses its own settings.
     #[error("TLS could not be set up: {0}")]
     Tls(#[from] rustls::Error),
+    /// A sandbox did not start.
+    #[error("the sandbox of {provider} did not start: {source}")]
+    Sandbox {
+        /// Whose.
+        provider: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A fixed name is taken twice.
     #[error("the metrics could not be set up: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -89,6 +98,7 @@ pub struct App {
     admin_address: Option<SocketAddr>,
     listeners: Vec<Listener>,
     state: State,
+    sandboxes: Vec<Sandbox>,
 }
 
 /// One HTTP server and the task that runs it.
@@ -104,10 +114,11 @@ impl App {
     /// # Errors
     /// When an address is taken, the database's setting is unusable, or a sandbox does not start. A database that is merely
     /// down is no error: the gateway runs, is not ready, and keeps trying.
-    pub fn start(mut config: Config, catalog: Catalog, mode: Mode) -> Result<Self, StartError> {
-        if let Mode::Dev { data } = &mode {
-            prepare_dev(&mut config, data)?;
-        }
+    pub async fn start(mut config: Config, catalog: Catalog, mode: Mode) -> Result<Self, StartError> {
+        let sandboxes = match &mode {
+            Mode::Serve => Vec::new(),
+            Mode::Dev { data } => prepare_dev(&mut config, data).await?,
+        };
         let clock = Clock::system();
         let address = SocketAddr::new(config.server.host, config.server.port);
         let callers = bind(address)?;
@@ -141,7 +152,7 @@ impl App {
                 Some(address)
             }
         };
-        Ok(Self { address, admin_address, listeners, state })
+        Ok(Self { address, admin_address, listeners, state, sandboxes })
     }
 
     /// Where callers reach it.
@@ -157,6 +168,11 @@ impl App {
     /// The gateway's inside, for tests.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// The simulated providers that run beside it.
+    pub fn sandboxes(&self) -> &[Sandbox] {
+        &self.sandboxes
     }
 
     /// Runs until SIGTERM or SIGINT, then drains.
@@ -189,6 +205,9 @@ impl App {
                 Err(error) => tracing::error!(error = %error, "a listener's task was lost"),
             }
         }
+        for sandbox in self.sandboxes {
+            sandbox.stop().await;
+        }
         tracing::info!("stopped");
     }
 }
@@ -200,7 +219,7 @@ impl std::fmt::Debug for App {
 }
 
 /// Makes a configuration self-sufficient: loopback, SQLite in the data folder, a sandbox for each provider without a key.
-fn prepare_dev(config: &mut Config, data: &std::path::Path) -> Result<(), StartError> {
+async fn prepare_dev(config: &mut Config, data: &std::path::Path) -> Result<Vec<Sandbox>, StartError> {
     if !config.server.host.is_loopback() {
         config.server.host = IpAddr::V4(Ipv4Addr::LOCALHOST);
     }
@@ -211,7 +230,19 @@ fn prepare_dev(config: &mut Config, data: &std::path::Path) -> Result<(), StartE
         migrations::prepare_development(&file)?;
         config.database.url = Some(format!("sqlite:{}", file.display()).into());
     }
-    Ok(())
+    let mut sandboxes = Vec::new();
+    for (name, provider) in &mut config.providers {
+        let kind = provider.kind;
+        for upstream in provider.upstreams.values_mut().filter(|upstream| upstream.api_key.is_none()) {
+            let sandbox = Sandbox::start(kind, SandboxOptions::default())
+                .await
+                .map_err(|source| StartError::Sandbox { provider: name.to_string(), source })?;
+            upstream.base_url = sandbox.base_url();
+            upstream.api_key = Some(sandbox::API_KEY.into());
+            sandboxes.push(sandbox);
+        }
+    }
+    Ok(sandboxes)
 }
 
 fn workers(config: &Config) -> usize {

@@ -21,7 +21,7 @@ pub fn run(config: Config, catalog: Catalog, data: PathBuf) -> Result<(), RunErr
             .filter(|(_, provider)| provider.is_configured())
             .map(|(name, _)| name.to_string())
             .collect();
-        let app = App::start(config, catalog, Mode::Dev { data })?;
+        let app = App::start(config, catalog, Mode::Dev { data }).await?;
         let mut stderr = std::io::stderr().lock();
         let address = app.address();
         writeln!(stderr, "listening on http://{address}")?;

@@ -24,7 +24,7 @@ pub enum RunError {
 pub fn run(config: Config, catalog: Catalog) -> Result<(), RunError> {
     super::install_crypto();
     actix_web::rt::System::new().block_on(async {
-        let app = App::start(config, catalog, Mode::Serve)?;
+        let app = App::start(config, catalog, Mode::Serve).await?;
         let mut stderr = std::io::stderr().lock();
         writeln!(stderr, "listening on http://{}", app.address())?;
         if let Some(admin) = app.admin_address() {
