@@ -13,7 +13,7 @@ export const KEY = setting('LLM_GATEWAY_TEST_KEY');
 export const UNKNOWN_KEY = 'phx_nobody_was_ever_given_this_key';
 
 export const OPENAI_MODEL = 'gpt-4.1-mini';
-export const ANTHROPIC_MODEL = 'claude-sonnet-4-5';
+export const ANTHROPIC_MODEL = 'claude-sonnet-4-6';
 
 // docs/sandbox.md
 export const SAY_HELLO = '[[sandbox:say=Hello from the sandbox]]';

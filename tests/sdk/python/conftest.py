@@ -13,7 +13,7 @@ KEY = os.environ["LLM_GATEWAY_TEST_KEY"]
 UNKNOWN_KEY = "phx_nobody_was_ever_given_this_key"
 
 OPENAI_MODEL = "gpt-4.1-mini"
-ANTHROPIC_MODEL = "claude-sonnet-4-5"
+ANTHROPIC_MODEL = "claude-sonnet-4-6"
 GEMINI_MODEL = "gemini-2.5-flash"
 
 # docs/sandbox.md

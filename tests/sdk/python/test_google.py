@@ -39,12 +39,14 @@ def test_tokens_are_counted(google):
 
 
 def test_a_product_has_a_base_url():
-    answer = google_client("/wizard").models.generate_content(model=GEMINI_MODEL, contents=SAY_HELLO)
+    client = google_client("/wizard")
+    answer = client.models.generate_content(model=GEMINI_MODEL, contents=SAY_HELLO)
     assert answer.text == "Hello from the sandbox"
 
 
 def test_an_unknown_key_is_a_client_error():
+    client = google_client(key=UNKNOWN_KEY)
     with pytest.raises(errors.ClientError) as caught:
-        google_client(key=UNKNOWN_KEY).models.generate_content(model=GEMINI_MODEL, contents="Hello")
+        client.models.generate_content(model=GEMINI_MODEL, contents="Hello")
     assert caught.value.code == 401
     assert caught.value.status == "UNAUTHENTICATED"
