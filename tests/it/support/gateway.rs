@@ -22,7 +22,6 @@ use crate::support::postgres::TestDatabase;
 use crate::support::raw_client::RawClient;
 
 /// A running gateway. Dropped: it is told to stop.
-#[derive(Debug)]
 pub(crate) struct TestGateway {
     address: SocketAddr,
     operators: SocketAddr,
@@ -273,14 +272,11 @@ impl Builder {
         let thread = std::thread::spawn(move || {
             llm_gateway::cli::install_crypto();
             actix_web::rt::System::new().block_on(async move {
-                let app = App::start(config, Catalog::embedded().unwrap(), mode).await.unwrap();
+                let app = App::start(config, Catalog::embedded().unwrap(), mode).unwrap();
                 let address = app.address();
-                let started = Started {
-                    address,
-                    operators: app.admin_address().unwrap_or(address),
-                    state: app.state().clone(),
-                };
-                ready.send(started).unwrap();
+                let started =
+                    Started { address, operators: app.admin_address().unwrap_or(address), state: app.state().clone() };
+                assert!(ready.send(started).is_ok(), "the test is gone");
                 // Told by the sender's end.
                 let _dropped = stopped.await;
                 app.stop().await;
@@ -291,9 +287,29 @@ impl Builder {
     }
 }
 
-#[derive(Debug)]
 struct Started {
     address: SocketAddr,
     operators: SocketAddr,
     state: State,
+}
+
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_gateway_serves_calls_from_its_sandboxes_and_ends() {
+        let gateway = TestGateway::start().await;
+        let body = json!({"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "Hello"}]});
+        let answer = gateway.post("/v1/chat/completions", &body).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let request = gateway.openai().request(0).await;
+        assert_eq!(request.json(), body);
+        assert_eq!(request.header("authorization"), Some("Bearer sk-sandbox"));
+
+        let address = gateway.address();
+        gateway.stop().await;
+        tokio::net::TcpStream::connect(address).await.unwrap_err();
+    }
 }
