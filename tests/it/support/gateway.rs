@@ -272,7 +272,7 @@ impl Builder {
         let thread = std::thread::spawn(move || {
             llm_gateway::cli::install_crypto();
             actix_web::rt::System::new().block_on(async move {
-                let app = App::start(config, Catalog::embedded().unwrap(), mode).unwrap();
+                let app = App::start(config, Catalog::embedded().unwrap(), mode).await.unwrap();
                 let address = app.address();
                 let started =
                     Started { address, operators: app.admin_address().unwrap_or(address), state: app.state().clone() };
