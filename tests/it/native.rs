@@ -140,12 +140,13 @@ async fn a_gemini_stream_without_alt_sse_is_a_json_array_both_ways() {
 #[tokio::test]
 async fn an_alias_or_a_prefix_changes_the_models_name_and_nothing_else() {
     let gateway = TestGateway::start().await;
-    for (asked, sent) in [
-        ("claude-3-5-sonnet", "claude-3-5-sonnet-20241022"),
-        ("anthropic/claude-sonnet-4-5", "claude-sonnet-4-5"),
-    ] {
+    for (asked, sent) in
+        [("claude-3-5-sonnet", "claude-3-5-sonnet-20241022"), ("anthropic/claude-sonnet-4-5", "claude-sonnet-4-5")]
+    {
         let body = |model: &str| {
-            format!("{{\"max_tokens\" :5, \"model\" : \"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"model\"}}]}}")
+            format!(
+                "{{\"max_tokens\" :5, \"model\" : \"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"model\"}}]}}"
+            )
         };
         let answer = post(&gateway, "/v1/messages", &body(asked)).await;
         assert_eq!(answer.headers()["x-llm-gateway-model"], sent);
@@ -180,7 +181,9 @@ async fn the_callers_credential_never_goes_up_and_only_listed_headers_pass() {
         let sandbox = provider_of(&gateway, native.path);
         let seen = sandbox.requests().pop().unwrap();
         let head = String::from_utf8_lossy(&seen.head).to_ascii_lowercase();
-        for never in [secret.as_str(), "sk-some-default", "org-secret", "proj-secret", "session=1", "10.0.0.1", "key=phx"] {
+        for never in
+            [secret.as_str(), "sk-some-default", "org-secret", "proj-secret", "session=1", "10.0.0.1", "key=phx"]
+        {
             assert!(!head.contains(never), "{never} went up on {}:\n{head}", native.path);
         }
         assert!(head.contains(API_KEY), "{} went up without the gateway's own credential", native.path);
@@ -285,4 +288,3 @@ async fn chat(gateway: &TestGateway) -> reqwest::Response {
     let body = json!({"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "hi"}]});
     gateway.post("/v1/chat/completions", &body).send().await.unwrap()
 }
-

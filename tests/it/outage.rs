@@ -46,10 +46,8 @@ async fn a_provider_that_stopped_is_refused_at_once_the_others_go_on_and_it_come
     }
 
     let revived = Sandbox::restart_on(Kind::OpenAi, port, SandboxOptions::default()).await.unwrap();
-    wait::until("the provider to be called again", || async {
-        (chat(&gateway).await.status() == 200).then_some(())
-    })
-    .await;
+    wait::until("the provider to be called again", || async { (chat(&gateway).await.status() == 200).then_some(()) })
+        .await;
     wait::until("the breaker to close", || async {
         (breaker(&gateway, "openai").await["state"] == "closed").then_some(())
     })
@@ -59,8 +57,12 @@ async fn a_provider_that_stopped_is_refused_at_once_the_others_go_on_and_it_come
 
 #[tokio::test]
 async fn an_open_breaker_is_529_overloaded_on_messages() {
-    let gateway = TestGateway::builder().setting("breaker.minimum_calls", "2").setting("breaker.open_for", "60s").start().await;
-    gateway.anthropic().script().always(Reply::json(500, &json!({"type": "error", "error": {"type": "api_error", "message": "no"}})));
+    let gateway =
+        TestGateway::builder().setting("breaker.minimum_calls", "2").setting("breaker.open_for", "60s").start().await;
+    gateway
+        .anthropic()
+        .script()
+        .always(Reply::json(500, &json!({"type": "error", "error": {"type": "api_error", "message": "no"}})));
     wait::until("the breaker to open", || async { (messages(&gateway).await.status() == 529).then_some(()) }).await;
 
     let refused = messages(&gateway).await;
@@ -78,7 +80,8 @@ async fn a_lane_that_panics_is_restarted_and_its_next_caller_is_served() {
 
     wait::until("the supervisor's restart to show", || async {
         let health = gateway.operators_json("/health/actors").await;
-        let actor = health["actors"].as_array()?.iter().find(|a| a["kind"] == "provider" && a["name"] == "openai")?.clone();
+        let actor =
+            health["actors"].as_array()?.iter().find(|a| a["kind"] == "provider" && a["name"] == "openai")?.clone();
         (actor["restarts"] == 1 && actor["state"] == "running" && actor["last_error"].is_string()).then_some(())
     })
     .await;
@@ -145,7 +148,11 @@ async fn a_database_that_goes_away_under_traffic_harms_no_caller_that_was_seen_a
 async fn breaker(gateway: &TestGateway, provider: &str) -> Value {
     let health = gateway.operators_json("/health/actors").await;
     let breakers = health["breakers"].as_array().unwrap();
-    breakers.iter().find(|breaker| breaker["provider"] == provider && breaker["model"].is_null()).cloned().unwrap_or_default()
+    breakers
+        .iter()
+        .find(|breaker| breaker["provider"] == provider && breaker["model"].is_null())
+        .cloned()
+        .unwrap_or_default()
 }
 
 async fn chat(gateway: &TestGateway) -> reqwest::Response {

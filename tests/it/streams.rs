@@ -140,7 +140,8 @@ async fn a_provider_that_refuses_after_a_keepalive_ends_the_stream_with_its_erro
     for case in &CASES {
         let gate = Gate::new();
         let error = json!({"error": {"message": "too much of it", "type": "invalid_request_error", "code": 400, "status": "INVALID_ARGUMENT"}, "type": "error"});
-        provider(&gateway, case).script().push(Reply::json(400, &error).wait(&gate));
+        let reply = Reply::status(400).header("content-type", "application/json").wait(&gate).body(error.to_string());
+        provider(&gateway, case).script().push(reply);
         let answer = wait::within("the head", gateway.post(case.path, &(case.body)()).send()).await.unwrap();
         assert_eq!(answer.status(), 200);
         gate.open();
@@ -153,15 +154,19 @@ async fn a_provider_that_refuses_after_a_keepalive_ends_the_stream_with_its_erro
 async fn the_usage_chunk_goes_to_those_who_asked_for_it_only() {
     let gateway = TestGateway::start().await;
     let call = |options: Value| {
-        let mut body = json!({"model": "gpt-4.1-mini", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
+        let mut body =
+            json!({"model": "gpt-4.1-mini", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
         if !options.is_null() {
             body["stream_options"] = options;
         }
         gateway.post("/v1/chat/completions", &body).send()
     };
-    for (options, shown) in
-        [(Value::Null, false), (json!({}), false), (json!({"include_usage": false}), false), (json!({"include_usage": true}), true)]
-    {
+    for (options, shown) in [
+        (Value::Null, false),
+        (json!({}), false),
+        (json!({"include_usage": false}), false),
+        (json!({"include_usage": true}), true),
+    ] {
         let text = call(options.clone()).await.unwrap().text().await.unwrap();
         assert!(text.ends_with("data: [DONE]\n\n"), "{options}: {text}");
         assert_eq!(text.contains("\"prompt_tokens\""), shown, "{options}: {text}");
@@ -187,9 +192,11 @@ async fn a_caller_that_leaves_a_silent_provider_closes_its_connection_within_ten
         for begun in [false, true] {
             let sandbox = gateway.openai();
             let number = sandbox.requests().len();
-            let reply = if stream { Reply::sse() } else { Reply::status(200).header("content-type", "application/json") };
+            let reply =
+                if stream { Reply::sse() } else { Reply::status(200).header("content-type", "application/json") };
             sandbox.script().push(if begun { reply.head().chunk(": hello\n\n").stall() } else { reply.stall() });
-            let body = json!({"model": "gpt-4.1-mini", "stream": stream, "messages": [{"role": "user", "content": "hi"}]});
+            let body =
+                json!({"model": "gpt-4.1-mini", "stream": stream, "messages": [{"role": "user", "content": "hi"}]});
             let mut caller = gateway.raw().await;
             let key = gateway.key().to_owned();
             let headers = format!("authorization: Bearer {key}\r\ncontent-type: application/json\r\n");
