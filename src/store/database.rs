@@ -1,7 +1,8 @@
 //! Connections to PostgreSQL or SQLite, made when they are needed.
 //!
 //! Opening a [`Database`] connects to nothing: one that is down at start is an error of the first question, and of no later
-//! one. Every question has a deadline, for the connection and for the answer.
+//! one. Every question has a deadline, for the connection and for the answer. On PostgreSQL, each is a transaction of its own
+//! with statements that do not outlive it, so that a proxy that pools transactions may stand between.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use bb8::{ErrorSink, ManageConnection, PooledConnection};
 use diesel::ConnectionError;
+use diesel::connection::CacheSize;
 use diesel::result::Error as QueryError;
 use diesel::sqlite::SqliteConnection;
 use diesel_async::pooled_connection::bb8::Pool;
@@ -20,7 +22,7 @@ use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager};
 use futures_util::FutureExt as _;
 use secrecy::ExposeSecret as _;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -155,8 +157,13 @@ macro_rules! on_db {
         match database.pools() {
             $crate::store::database::Pools::Postgres(pool) => {
                 let mut lease = database.lease(pool).await?;
-                let $connection = &mut *lease;
-                let asked = tokio::time::timeout(database.query_timeout(), async { $query }).await;
+                let asked = tokio::time::timeout(database.query_timeout(), async {
+                    $crate::store::database::begin(&mut lease).await?;
+                    let $connection = &mut *lease;
+                    let answer = $query;
+                    $crate::store::database::end(&mut lease, answer).await
+                })
+                .await;
                 database.settle(&mut lease, asked).await
             }
             $crate::store::database::Pools::Sqlite(pool) => {
@@ -346,24 +353,84 @@ impl Target {
 }
 
 impl Postgres {
-    /// A connection of its own, outside of the pool.
+    /// A connection that questions can be put to.
     pub(super) async fn connect(&self, within: Duration) -> Result<AsyncPgConnection, ConnectionError> {
-        let bad = |error: tokio_postgres::Error| ConnectionError::BadConnection(sentence(&error));
         let connecting = async {
-            match &self.tls {
-                Some(tls) => {
-                    let (client, connection) = self.config.connect(tls.clone()).await.map_err(bad)?;
-                    AsyncPgConnection::try_from_client_and_connection(client, connection).await
-                }
-                None => {
-                    let (client, connection) = self.config.connect(tokio_postgres::NoTls).await.map_err(bad)?;
-                    AsyncPgConnection::try_from_client_and_connection(client, connection).await
-                }
-            }
+            let (client, _) = self.session(within).await?;
+            // A proxy that pools transactions may stand between, and give each transaction to another server session. The
+            // setting-up that diesel does is a prepared statement, so it has to be within one.
+            client.batch_execute("BEGIN").await.map_err(bad)?;
+            let mut connection = AsyncPgConnection::try_from(client).await?;
+            connection.batch_execute("COMMIT").await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+            connection.set_prepared_statement_cache_size(CacheSize::Disabled);
+            Ok(connection)
         };
         match timeout(within, connecting).await {
             Ok(connection) => connection,
             Err(_) => Err(ConnectionError::BadConnection(format!("no answer within {within:?}"))),
+        }
+    }
+
+    /// A session without diesel, and the payloads of the notifications that it hears. Ends when the client is dropped.
+    pub(super) async fn session(
+        &self,
+        within: Duration,
+    ) -> Result<(tokio_postgres::Client, mpsc::UnboundedReceiver<String>), ConnectionError> {
+        let connecting = async {
+            let (payloads, heard) = mpsc::unbounded_channel();
+            let client = match &self.tls {
+                Some(tls) => {
+                    let (client, connection) = self.config.connect(tls.clone()).await.map_err(bad)?;
+                    tokio::spawn(drive(connection, payloads));
+                    client
+                }
+                None => {
+                    let (client, connection) = self.config.connect(tokio_postgres::NoTls).await.map_err(bad)?;
+                    tokio::spawn(drive(connection, payloads));
+                    client
+                }
+            };
+            Ok((client, heard))
+        };
+        match timeout(within, connecting).await {
+            Ok(session) => session,
+            Err(_) => Err(ConnectionError::BadConnection(format!("no answer within {within:?}"))),
+        }
+    }
+}
+
+/// Moves a session's bytes until its client is dropped or the server leaves; then the notifications end, too.
+async fn drive<S>(
+    mut connection: tokio_postgres::Connection<tokio_postgres::Socket, S>,
+    payloads: mpsc::UnboundedSender<String>,
+) where
+    S: tokio_postgres::tls::TlsStream + Unpin,
+{
+    while let Some(Ok(message)) = std::future::poll_fn(|task| connection.poll_message(task)).await {
+        if let tokio_postgres::AsyncMessage::Notification(notification) = message {
+            // Where nobody listens, nothing was asked for, and nothing comes.
+            let _ = payloads.send(notification.payload().to_owned());
+        }
+    }
+}
+
+fn bad(error: tokio_postgres::Error) -> ConnectionError {
+    ConnectionError::BadConnection(sentence(&error))
+}
+
+/// Opens the transaction that a question is put in.
+pub(super) async fn begin(connection: &mut AsyncPgConnection) -> Result<(), QueryError> {
+    connection.batch_execute("BEGIN").await
+}
+
+/// Ends it, as its answer says.
+pub(super) async fn end<T>(connection: &mut AsyncPgConnection, answer: Result<T, QueryError>) -> Result<T, QueryError> {
+    match answer {
+        Ok(answer) => connection.batch_execute("COMMIT").await.map(|()| answer),
+        Err(error) => {
+            // If that fails, so will the next question, and the connection is dropped.
+            let _ = connection.batch_execute("ROLLBACK").await;
+            Err(error)
         }
     }
 }

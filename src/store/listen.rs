@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::BigInt;
 use diesel::sqlite::SqliteConnection;
-use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection as _};
-use futures_util::StreamExt as _;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
+use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use crate::auth::token::TokenHash;
@@ -93,6 +93,12 @@ pub enum Change {
     Gone(StoreError),
 }
 
+/// A PostgreSQL session that listens.
+struct Session {
+    client: tokio_postgres::Client,
+    payloads: mpsc::UnboundedReceiver<String>,
+}
+
 /// Watches a database for changes.
 pub struct Watch {
     database: Database,
@@ -102,7 +108,7 @@ pub struct Watch {
 
 enum State {
     Apart,
-    Listening(Box<AsyncPgConnection>),
+    Listening(Session),
     Deaf,
     Polling { connection: SqliteConnection, version: i64 },
 }
@@ -117,7 +123,7 @@ impl Watch {
     pub async fn next(&mut self) -> Change {
         match std::mem::replace(&mut self.state, State::Apart) {
             State::Apart => self.connect().await,
-            State::Listening(connection) => self.listen(connection).await,
+            State::Listening(session) => self.listen(session).await,
             State::Deaf => {
                 sleep(DEAF_FOR).await;
                 self.connect().await
@@ -134,8 +140,8 @@ impl Watch {
             sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
         }
         let change = match self.database.target().clone() {
-            Target::Postgres(postgres) => match postgres.connect(self.database.connect_timeout()).await {
-                Ok(connection) => self.begin_to_listen(connection).await,
+            Target::Postgres(postgres) => match postgres.session(self.database.connect_timeout()).await {
+                Ok((client, payloads)) => self.begin_to_listen(Session { client, payloads }).await,
                 Err(error) => Change::Gone(StoreError::Unreachable(error.to_string())),
             },
             Target::Sqlite(path) => self.begin_to_poll(path).await,
@@ -144,11 +150,18 @@ impl Watch {
         change
     }
 
-    async fn begin_to_listen(&mut self, mut connection: AsyncPgConnection) -> Change {
+    async fn begin_to_listen(&mut self, mut session: Session) -> Change {
         let within = self.database.query_timeout();
-        match timeout(within, connection.batch_execute(&format!("LISTEN {CHANNEL}"))).await {
+        match timeout(within, session.client.batch_execute(&format!("LISTEN {CHANNEL}"))).await {
             Err(_) => return Change::Gone(StoreError::Timeout(within)),
-            Ok(Err(error)) => return self.become_deaf(error.to_string()),
+            Ok(Err(error)) if session.client.is_closed() => {
+                return Change::Gone(StoreError::Unreachable(error.to_string()));
+            }
+            Ok(Err(error)) => {
+                return self.become_deaf(
+                    error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned()),
+                );
+            }
             Ok(Ok(())) => {}
         }
         // A proxy that pools transactions takes LISTEN and delivers nothing. So it is tried, and from another connection: on
@@ -164,21 +177,18 @@ impl Watch {
                 | StoreError::Abandoned) => Change::Gone(error),
             };
         }
-        let heard = {
-            let mut notices = std::pin::pin!(connection.notifications_stream());
-            let own_voice = async {
-                while let Some(Ok(notice)) = notices.next().await {
-                    if Notice::parse(&notice.payload) == Some(probe) {
-                        return true;
-                    }
+        let own_voice = async {
+            while let Some(payload) = session.payloads.recv().await {
+                if Notice::parse(&payload) == Some(probe) {
+                    return true;
                 }
-                false
-            };
-            timeout(PROBE_TIMEOUT, own_voice).await
+            }
+            false
         };
+        let heard = timeout(PROBE_TIMEOUT, own_voice).await;
         match heard {
             Ok(true) => {
-                self.state = State::Listening(Box::new(connection));
+                self.state = State::Listening(session);
                 Change::Listening
             }
             Ok(false) => Change::Cut,
@@ -191,29 +201,24 @@ impl Watch {
         Change::Deaf(reason)
     }
 
-    async fn listen(&mut self, mut connection: Box<AsyncPgConnection>) -> Change {
+    async fn listen(&mut self, mut session: Session) -> Change {
         loop {
-            let heard = {
-                let mut notices = std::pin::pin!(connection.notifications_stream());
-                timeout(HEARTBEAT, notices.next()).await
-            };
-            let change = match heard {
-                Ok(Some(Ok(notice))) => match Notice::parse(&notice.payload) {
+            let change = match timeout(HEARTBEAT, session.payloads.recv()).await {
+                Ok(Some(payload)) => match Notice::parse(&payload) {
                     Some(Notice::Token(hash)) => Change::Token(hash),
                     Some(Notice::Everything) => Change::Everything,
                     // Another gateway that tries its ears, or words of a later version.
                     Some(Notice::Probe(_)) | None => continue,
                 },
-                Ok(Some(Err(_)) | None) => return Change::Cut,
+                Ok(None) => return Change::Cut,
                 Err(_) => {
-                    let within = self.database.query_timeout();
-                    match timeout(within, connection.batch_execute("SELECT 1")).await {
+                    match timeout(self.database.query_timeout(), session.client.batch_execute("SELECT 1")).await {
                         Ok(Ok(())) => continue,
                         Ok(Err(_)) | Err(_) => return Change::Cut,
                     }
                 }
             };
-            self.state = State::Listening(connection);
+            self.state = State::Listening(session);
             return change;
         }
     }
@@ -281,12 +286,8 @@ async fn tell_once(database: Database, notice: Notice) -> Result<(), StoreError>
 
 /// NOTIFY, as part of what the connection is doing.
 pub(super) async fn notify(connection: &mut AsyncPgConnection, notice: Notice) -> QueryResult<()> {
-    diesel::sql_query("SELECT pg_notify($1, $2)")
-        .bind::<Text, _>(CHANNEL)
-        .bind::<Text, _>(notice.payload())
-        .execute(connection)
-        .await?;
-    Ok(())
+    // Nothing that a payload may be has to be quoted.
+    connection.batch_execute(&format!("NOTIFY {CHANNEL}, '{}'", notice.payload())).await
 }
 
 /// Changes whenever another connection has changed the file: <https://www.sqlite.org/pragma.html#pragma_data_version>.
@@ -296,7 +297,7 @@ fn data_version(connection: &mut SqliteConnection) -> QueryResult<i64> {
         #[diesel(sql_type = BigInt)]
         data_version: i64,
     }
-    let row: Row = diesel::RunQueryDsl::get_result(diesel::sql_query("PRAGMA data_version"), connection)?;
+    let row: Row = diesel::sql_query("PRAGMA data_version").get_result(connection)?;
     Ok(row.data_version)
 }
 

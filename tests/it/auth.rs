@@ -82,6 +82,11 @@ async fn both_kinds_of_token_are_looked_up_in_posthogs_own_tables() {
     assert_eq!(by_token.user, by_key.user);
     assert_eq!(by_token.credential, Credential::OAuth { application: Some(application) });
     assert!(by_token.scopes.allows_gateway());
+
+    let elsewhere = user.oauth_token(&database, NewOAuthToken::default().scope("insight:read dashboard:read")).await;
+    let elsewhere = check(&auth, &elsewhere).await.unwrap();
+    assert_eq!(elsewhere.scopes.iter().collect::<Vec<_>>(), ["insight:read", "dashboard:read"]);
+    assert!(!elsewhere.scopes.allows_gateway());
 }
 
 #[actix_rt::test]
