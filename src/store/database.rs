@@ -11,32 +11,29 @@ use std::time::{Duration, Instant};
 
 use bb8::{ErrorSink, ManageConnection, PooledConnection};
 use diesel::ConnectionError;
-use diesel::connection::CacheSize;
 use diesel::result::Error as QueryError;
-use diesel::sqlite::SqliteConnection;
 use diesel_async::pooled_connection::bb8::Pool;
 use diesel_async::pooled_connection::{
     AsyncDieselConnectionManager, ManagerConfig, PoolError, PoolableConnection, RecyclingMethod,
 };
-use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager};
 use futures_util::FutureExt as _;
 use secrecy::ExposeSecret as _;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
-use tokio_postgres_rustls::MakeRustlsConnect;
 
+use self::postgres::Postgres;
+pub(super) use self::postgres::{begin, end};
+use self::sqlite::connect_sqlite;
+pub(super) use self::sqlite::{SqliteFile, SqliteLink, sqlite_setup, sqlite_uri};
 use crate::config;
-use crate::store::tls::TlsWish;
+
+pub(super) mod postgres;
+mod sqlite;
 
 /// How long nobody tries to connect after it failed, while there is no connection at all.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(250);
-
-/// When the system gives up on a peer that went silent without a goodbye.
-const DEAD_PEER: Duration = Duration::from_secs(30);
-
-pub(super) type SqliteLink = SyncConnectionWrapper<SqliteConnection>;
 
 /// A database that questions can be put to. Clones share their connections.
 #[derive(Clone)]
@@ -62,12 +59,6 @@ pub(super) enum Pools {
 pub(super) enum Target {
     Postgres(Arc<Postgres>),
     Sqlite(PathBuf),
-}
-
-/// A PostgreSQL server and how to speak to it.
-pub(super) struct Postgres {
-    config: tokio_postgres::Config,
-    tls: Option<MakeRustlsConnect>,
 }
 
 /// Why a database cannot be used, ever, as it is set. No message holds the URL: it may have a password in it.
@@ -339,99 +330,7 @@ impl Target {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(OpenError::Scheme);
         }
-        let (url, tls) = TlsWish::take_from(url)?;
-        let mut settings: tokio_postgres::Config = url.parse().map_err(|error| OpenError::Url(sentence(&error)))?;
-        settings.ssl_mode(tls.ssl_mode()).keepalives_idle(DEAD_PEER).tcp_user_timeout(DEAD_PEER);
-        if settings.get_application_name().is_none() {
-            settings.application_name("llm-gateway");
-        }
-        if settings.get_connect_timeout().is_none() {
-            settings.connect_timeout(config.connect_timeout);
-        }
-        Ok(Self::Postgres(Arc::new(Postgres { config: settings, tls: tls.connector()? })))
-    }
-}
-
-impl Postgres {
-    /// A connection that questions can be put to.
-    pub(super) async fn connect(&self, within: Duration) -> Result<AsyncPgConnection, ConnectionError> {
-        let connecting = async {
-            let (client, _) = self.session(within).await?;
-            // A proxy that pools transactions may stand between, and give each transaction to another server session. The
-            // setting-up that diesel does is a prepared statement, so it has to be within one.
-            client.batch_execute("BEGIN").await.map_err(bad)?;
-            let mut connection = AsyncPgConnection::try_from(client).await?;
-            connection.batch_execute("COMMIT").await.map_err(ConnectionError::CouldntSetupConfiguration)?;
-            connection.set_prepared_statement_cache_size(CacheSize::Disabled);
-            Ok(connection)
-        };
-        match timeout(within, connecting).await {
-            Ok(connection) => connection,
-            Err(_) => Err(ConnectionError::BadConnection(format!("no answer within {within:?}"))),
-        }
-    }
-
-    /// A session without diesel, and the payloads of the notifications that it hears. Ends when the client is dropped.
-    pub(super) async fn session(
-        &self,
-        within: Duration,
-    ) -> Result<(tokio_postgres::Client, mpsc::UnboundedReceiver<String>), ConnectionError> {
-        let connecting = async {
-            let (payloads, heard) = mpsc::unbounded_channel();
-            let client = match &self.tls {
-                Some(tls) => {
-                    let (client, connection) = self.config.connect(tls.clone()).await.map_err(bad)?;
-                    tokio::spawn(drive(connection, payloads));
-                    client
-                }
-                None => {
-                    let (client, connection) = self.config.connect(tokio_postgres::NoTls).await.map_err(bad)?;
-                    tokio::spawn(drive(connection, payloads));
-                    client
-                }
-            };
-            Ok((client, heard))
-        };
-        match timeout(within, connecting).await {
-            Ok(session) => session,
-            Err(_) => Err(ConnectionError::BadConnection(format!("no answer within {within:?}"))),
-        }
-    }
-}
-
-/// Moves a session's bytes until its client is dropped or the server leaves; then the notifications end, too.
-async fn drive<S>(
-    mut connection: tokio_postgres::Connection<tokio_postgres::Socket, S>,
-    payloads: mpsc::UnboundedSender<String>,
-) where
-    S: tokio_postgres::tls::TlsStream + Unpin,
-{
-    while let Some(Ok(message)) = std::future::poll_fn(|task| connection.poll_message(task)).await {
-        if let tokio_postgres::AsyncMessage::Notification(notification) = message {
-            // Where nobody listens, nothing was asked for, and nothing comes.
-            let _ = payloads.send(notification.payload().to_owned());
-        }
-    }
-}
-
-fn bad(error: tokio_postgres::Error) -> ConnectionError {
-    ConnectionError::BadConnection(sentence(&error))
-}
-
-/// Opens the transaction that a question is put in.
-pub(super) async fn begin(connection: &mut AsyncPgConnection) -> Result<(), QueryError> {
-    connection.batch_execute("BEGIN").await
-}
-
-/// Ends it, as its answer says.
-pub(super) async fn end<T>(connection: &mut AsyncPgConnection, answer: Result<T, QueryError>) -> Result<T, QueryError> {
-    match answer {
-        Ok(answer) => connection.batch_execute("COMMIT").await.map(|()| answer),
-        Err(error) => {
-            // If that fails, so will the next question, and the connection is dropped.
-            let _ = connection.batch_execute("ROLLBACK").await;
-            Err(error)
-        }
+        Ok(Self::Postgres(Arc::new(Postgres::read(url, config)?)))
     }
 }
 
@@ -492,55 +391,13 @@ where
         .build_unchecked(AsyncDieselConnectionManager::new_with_config("", manager))
 }
 
-async fn connect_sqlite(path: PathBuf, busy: Duration) -> Result<SqliteLink, ConnectionError> {
-    let mut connection = SqliteLink::establish(&sqlite_uri(&path, SqliteFile::MustExist)).await?;
-    connection.batch_execute(&sqlite_setup(busy)).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
-    Ok(connection)
-}
-
-/// Whether a SQLite file is made when it is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SqliteFile {
-    MustExist,
-    Made,
-}
-
-/// SQLite's own way to name a file: <https://www.sqlite.org/uri.html>.
-pub(super) fn sqlite_uri(path: &std::path::Path, file: SqliteFile) -> String {
-    let mode = match file {
-        SqliteFile::MustExist => "rw",
-        SqliteFile::Made => "rwc",
-    };
-    let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    format!("file:{path}?mode={mode}")
-}
-
-/// What each SQLite connection is told first: the setting belongs to the connection, not to the file.
-pub(super) fn sqlite_setup(busy: Duration) -> String {
-    format!("PRAGMA busy_timeout = {}; PRAGMA foreign_keys = ON;", busy.as_millis())
-}
-
-/// An error with its causes.
-fn sentence(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use super::{OpenError, SqliteFile, Target, sqlite_uri};
+    use super::{OpenError, Target};
     use crate::config::database::Database as Settings;
 
     fn read(url: Option<&str>) -> Result<Target, OpenError> {
@@ -561,12 +418,6 @@ mod tests {
         for url in ["sqlite:", "sqlite://", "sqlite::memory:", "sqlite:a.db?mode=memory"] {
             assert!(matches!(read(Some(url)), Err(OpenError::SqlitePath)), "{url}");
         }
-    }
-
-    #[test]
-    fn odd_paths_survive_sqlites_uris() {
-        assert_eq!(sqlite_uri(Path::new("/a b/50%?#.db"), SqliteFile::MustExist), "file:/a b/50%25%3f%23.db?mode=rw");
-        assert_eq!(sqlite_uri(Path::new("a.db"), SqliteFile::Made), "file:a.db?mode=rwc");
     }
 
     #[test]

@@ -10,7 +10,8 @@ use diesel_async::{AsyncMigrationHarness, SimpleAsyncConnection as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::config;
-use crate::store::database::{OpenError, Postgres, SqliteFile, Target, sqlite_setup, sqlite_uri};
+use crate::store::database::postgres::Postgres;
+use crate::store::database::{OpenError, SqliteFile, Target, sqlite_setup, sqlite_uri};
 use crate::store::schema::posthog_user as users;
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
