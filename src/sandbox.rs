@@ -20,6 +20,8 @@ mod reply;
 mod script;
 mod seal;
 mod shape;
+#[cfg(test)]
+mod testing;
 mod world;
 
 use std::io;

@@ -1,6 +1,7 @@
 //! The simulated Anthropic: Messages, token counting, the list of models.
 
 mod ask;
+mod model_rules;
 mod render;
 mod rules;
 mod shape;

@@ -108,6 +108,18 @@ pub(super) fn tokens(text: &str) -> u64 {
 }
 
 const CHARACTERS: usize = 4;
+/// What a model doesn't read.
+const UNREAD: [&str; 9] = [
+    "type",
+    "role",
+    "cache_control",
+    "signature",
+    "thoughtSignature",
+    "encrypted_content",
+    "tool_use_id",
+    "tool_call_id",
+    "call_id",
+];
 /// An image, a document, a sound: whatever its size.
 const ATTACHMENT_TOKENS: u64 = 258;
 
@@ -119,9 +131,7 @@ pub(super) fn tokens_in(value: &Value) -> u64 {
         Value::Array(items) => items.iter().map(tokens_in).sum(),
         Value::Object(fields) => fields
             .iter()
-            .filter(|(name, _)| {
-                !matches!(name.as_str(), "type" | "role" | "signature" | "thoughtSignature" | "encrypted_content")
-            })
+            .filter(|(name, _)| !UNREAD.contains(&name.as_str()))
             .map(|(name, value)| if name == "data" { ATTACHMENT_TOKENS } else { tokens_in(value) })
             .sum(),
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,

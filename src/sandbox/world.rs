@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use super::SandboxOptions;
@@ -30,13 +30,20 @@ pub(super) struct World {
 pub(super) struct Prefixes(Mutex<HashSet<[u8; 32]>>);
 
 impl Prefixes {
-    /// Whether it was seen before; from now on it was.
-    pub(super) fn known(&self, prefix: [u8; 32]) -> bool {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() > MOST_PREFIXES {
+    pub(super) fn known(&self, prefix: &[u8; 32]) -> bool {
+        self.lock().contains(prefix)
+    }
+
+    pub(super) fn remember(&self, prefix: [u8; 32]) {
+        let mut known = self.lock();
+        if known.len() >= MOST_PREFIXES {
             known.clear();
         }
-        !known.insert(prefix)
+        known.insert(prefix);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<[u8; 32]>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

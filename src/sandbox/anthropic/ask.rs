@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Refusal, directives, rules};
+use super::{Refusal, directives, model_rules};
 use crate::sandbox::compose::{Ask, Choice, Format, Tool, ToolInput, tokens_in};
 
 pub(super) fn read(request: &Value) -> Result<Ask, Refusal> {
@@ -125,6 +125,6 @@ fn choice(request: &Value) -> Choice {
 pub(super) fn shows_thinking(request: &Value) -> bool {
     match request.pointer("/thinking/display").and_then(Value::as_str) {
         Some(display) => display == "summarized",
-        None => rules::version(text(request, "model")) < (4, 7),
+        None => model_rules::version(text(request, "model")) < (4, 7),
     }
 }

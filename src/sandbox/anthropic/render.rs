@@ -19,22 +19,24 @@ pub(super) struct Cached {
 }
 
 impl Cached {
-    /// A prompt up to its last breakpoint is written when it comes first, and read when it comes again.
+    /// A prompt up to its last breakpoint is written to the cache, but for the longest beginning that is there already.
     pub(super) fn of(request: &Value, usage: Usage, prefixes: &Prefixes) -> Self {
+        let prompt = Prompt::of(request);
         let mut read = usage.cached;
         let mut written = 0;
-        let prefix = prefix(request);
-        if let Some(prefix) = &prefix {
-            let tokens = tokens_in(prefix).min(usage.input - read);
-            let model = request.get("model").cloned().unwrap_or_default();
-            if prefixes.known(Sha256::digest(json!([model, prefix]).to_string()).into()) {
-                read += tokens;
-            } else {
-                written = tokens;
+        if let Some(last) = prompt.breakpoints.last() {
+            let marked = prompt.blocks.get(..=*last).unwrap_or_default();
+            let known = marked.iter().rposition(|(hash, _)| prefixes.known(hash)).map_or(0, |known| known + 1);
+            let tokens = |blocks: &[(Hash, u64)]| blocks.iter().map(|(_, tokens)| tokens).sum::<u64>();
+            read += tokens(marked.get(..known).unwrap_or_default()).min(usage.input - read);
+            written = tokens(marked.get(known..).unwrap_or_default()).min(usage.input - read);
+            for breakpoint in &prompt.breakpoints {
+                if let Some((hash, _)) = prompt.blocks.get(*breakpoint) {
+                    prefixes.remember(*hash);
+                }
             }
         }
-        let hour = prefix.is_some_and(|prefix| prefix.to_string().contains(r#""ttl":"1h""#));
-        Self { read, written, rest: usage.input - read - written, hour }
+        Self { read, written, rest: usage.input - read - written, hour: prompt.hour }
     }
 
     fn usage(self, output: u64, reasoning: u64) -> Value {
@@ -62,25 +64,54 @@ impl Cached {
     }
 }
 
-/// Tools, system and messages up to the last breakpoint, in the order in which Anthropic caches them.
-fn prefix(request: &Value) -> Option<Value> {
-    let mut blocks = Vec::new();
-    for name in ["tools", "system", "messages"] {
-        for item in request.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice) {
-            match item.get("content").and_then(Value::as_array) {
-                Some(inner) => blocks.extend(inner.iter().cloned()),
-                None => blocks.push(item.clone()),
+type Hash = [u8; 32];
+
+/// Tools, system and messages in the order in which Anthropic caches them.
+struct Prompt {
+    /// For each block the hash of all up to it, and its own tokens.
+    blocks: Vec<(Hash, u64)>,
+    breakpoints: Vec<usize>,
+    hour: bool,
+}
+
+impl Prompt {
+    fn of(request: &Value) -> Self {
+        let mut prompt = Self { blocks: Vec::new(), breakpoints: Vec::new(), hour: false };
+        let mut hasher = Sha256::new_with_prefix(request.get("model").map(Value::to_string).unwrap_or_default());
+        for name in ["tools", "system", "messages"] {
+            for item in request.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice) {
+                match item.get("content").and_then(Value::as_array) {
+                    Some(inner) => inner.iter().for_each(|block| prompt.push(block, &mut hasher)),
+                    None => prompt.push(item, &mut hasher),
+                }
             }
         }
+        // A mark on the request itself stands for one on its last block.
+        if let (Some(control), Some(last)) = (control(request), prompt.blocks.len().checked_sub(1)) {
+            prompt.hour |= control.get("ttl").is_some_and(|ttl| ttl == "1h");
+            if prompt.breakpoints.last() != Some(&last) {
+                prompt.breakpoints.push(last);
+            }
+        }
+        prompt
     }
-    let marked = |block: &Value| block.get("cache_control").is_some_and(|control| !control.is_null());
-    let last = match blocks.iter().rposition(marked) {
-        Some(last) => last,
-        None if marked(request) => blocks.len().checked_sub(1)?,
-        None => return None,
-    };
-    blocks.truncate(last + 1);
-    Some(Value::Array(blocks))
+
+    fn push(&mut self, block: &Value, hasher: &mut Sha256) {
+        if let Some(control) = control(block) {
+            self.hour |= control.get("ttl").is_some_and(|ttl| ttl == "1h");
+            self.breakpoints.push(self.blocks.len());
+        }
+        let mut plain = block.clone();
+        if let Some(plain) = plain.as_object_mut() {
+            plain.remove("cache_control");
+        }
+        hasher.update(plain.to_string());
+        self.blocks.push((hasher.clone().finalize().into(), tokens_in(&plain)));
+    }
+}
+
+fn control(value: &Value) -> Option<&Value> {
+    value.get("cache_control").filter(|control| !control.is_null())
 }
 
 /// The whole message.

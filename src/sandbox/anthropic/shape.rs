@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::sandbox::shape::Shape::{Any, Bool, Either, Int, List, Map, Number, Object, Tagged, Text, Word};
-use crate::sandbox::shape::{Field, Need, Problem, Shape, Step, Violation, optional, required};
+use crate::sandbox::shape::{Field, Problem, Shape, Step, Violation, optional, required};
 
 /// Top-level fields that exist under an `anthropic-beta` header only.
 pub(super) const BETA: [&str; 9] = [
@@ -305,7 +305,6 @@ fn quoted(words: &[&str], joint: &str) -> String {
 
 /// A tool of the caller's own, checked; `tools.0.custom` leads the path.
 pub(super) fn tool(index: usize, tool: &Value) -> Result<(), String> {
-    debug_assert!(TOOL.iter().any(|field| field.need == Need::Required), "a tool has a name");
     crate::sandbox::shape::check(Object(TOOL), tool, crate::sandbox::shape::Names::Exact)
         .map_err(|violation| format!("tools.{index}.custom.{}", said(&violation)))
 }

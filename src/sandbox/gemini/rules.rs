@@ -1,5 +1,7 @@
 //! What Gemini demands beyond fields and types: turns, function pairs, and Gemini 3's thought signatures.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::{Refusal, shape, version};
@@ -78,12 +80,21 @@ fn one_part(content: usize, index: usize, part: &Value) -> Result<(), Refusal> {
         )));
     }
     if let Some(signature) = part.get("thoughtSignature").and_then(Value::as_str)
-        && !STAND_INS.contains(&signature)
-        && seal::open(SIGNATURE, signature).is_none()
+        && !known_signature(signature)
     {
         return Err(Refusal::invalid("Corrupted thought signature."));
     }
     Ok(())
+}
+
+/// Proto JSON reads bytes in either alphabet of base64, padded or not; Google's own SDK writes the URL-safe one.
+fn known_signature(signature: &str) -> bool {
+    let mut standard = signature.trim_end_matches('=').replace('-', "+").replace('_', "/");
+    standard.push_str(["", "===", "==", "="].get(standard.len() % 4).copied().unwrap_or_default());
+    let stand_in = |decoded: Vec<u8>| STAND_INS.iter().any(|known| known.as_bytes() == decoded);
+    STAND_INS.contains(&signature)
+        || seal::open(SIGNATURE, &standard).is_some()
+        || STANDARD.decode(&standard).is_ok_and(stand_in)
 }
 
 /// A turn with calls is followed by one with as many responses.

@@ -119,7 +119,7 @@ fn tools(request: &Value) -> Result<(), Refusal> {
         let parameters =
             tool.pointer("/function/parameters").filter(|parameters| **parameters != serde_json::json!({}));
         if let Some(kind) = parameters.map(|parameters| parameters.get("type").cloned().unwrap_or_default()) {
-            super::chat_rules::object_schema(name, &kind, &format!("tools[{index}].function.parameters"))?;
+            object_schema(name, &kind, &format!("tools[{index}].function.parameters"))?;
         }
         if let (Some(true), Some(parameters)) = (tool.pointer("/function/strict").and_then(Value::as_bool), parameters)
         {

@@ -212,7 +212,7 @@ static OPEN: &[Field] = &[
 ];
 
 /// A message: of any role in the easy form, or as the model gave it.
-pub(super) static MESSAGE: &[Field] = &[
+static MESSAGE: &[Field] = &[
     optional("type", Text),
     required("role", Word(&["user", "assistant", "system", "developer"])),
     required("content", Either(&[Text, List(&PART)])),
