@@ -10,6 +10,7 @@ mod layers;
 mod migrate;
 mod native;
 mod outage;
+mod process;
 mod sandbox;
 mod streams;
 mod support;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::thread::JoinHandle;
 
 use llm_gateway::app::{App, Mode};
@@ -29,7 +30,7 @@ pub(crate) struct TestGateway {
     key: String,
     client: reqwest::Client,
     sandboxes: BTreeMap<&'static str, Sandbox>,
-    stop: Option<oneshot::Sender<()>>,
+    stop: Mutex<Option<oneshot::Sender<()>>>,
     thread: Option<JoinHandle<()>>,
     _files: TempDir,
 }
@@ -155,15 +156,15 @@ impl TestGateway {
 
     /// Drains it, as SIGTERM does, and waits for its end.
     pub(crate) async fn stop(mut self) {
-        drop(self.stop.take());
+        self.begin_to_stop();
         if let Some(thread) = self.thread.take() {
             tokio::task::spawn_blocking(|| thread.join()).await.unwrap().unwrap();
         }
     }
 
     /// Tells it to drain, as SIGTERM does, and goes on.
-    pub(crate) fn begin_to_stop(&mut self) {
-        drop(self.stop.take());
+    pub(crate) fn begin_to_stop(&self) {
+        drop(self.stop.lock().unwrap().take());
     }
 
     fn sandbox(&self, provider: &str) -> &Sandbox {
@@ -248,7 +249,7 @@ impl Builder {
             key: self.key,
             client: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
             sandboxes,
-            stop: Some(stop),
+            stop: Mutex::new(Some(stop)),
             thread: Some(thread),
             _files: files,
         }
