@@ -28,6 +28,7 @@ use crate::sandbox::{self, Sandbox, SandboxOptions};
 use crate::store::database::Database;
 use crate::store::migrations::{self, MigrateError};
 use crate::telemetry::metrics::Metrics;
+use crate::translate::{Traits, TraitsError};
 use crate::upstream::client::Tls;
 
 /// How long an idle connection of a caller is kept. Longer than the 60 s after which common load balancers drop theirs, so that it
@@ -87,6 +88,9 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What is built in of the models' habits is broken.
+    #[error(transparent)]
+    Traits(#[from] TraitsError),
     /// A fixed name is taken twice.
     #[error("the metrics could not be set up: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -137,8 +141,15 @@ impl App {
         let config: SharedConfig = Arc::new(ArcSwap::from_pointee(config));
         let auth = Auth::start(database, config.clone(), clock.clone(), development_key);
         let providers = Providers::start(config.clone(), clock.clone(), Tls::web()?, &Arbiter::current());
-        let gateway =
-            Arc::new(Gateway { config, catalog: Arc::new(catalog), auth, metrics: Metrics::new()?, clock, memory });
+        let gateway = Arc::new(Gateway {
+            config,
+            catalog: Arc::new(catalog),
+            traits: Traits::embedded()?,
+            auth,
+            metrics: Metrics::new()?,
+            clock,
+            memory,
+        });
         let state = State { gateway, providers, draining: Draining::default() };
 
         let address = local_address(&callers, address)?;

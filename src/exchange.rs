@@ -21,6 +21,7 @@ use crate::dialect::{self, Delivery, Dialect, Operation};
 use crate::fault::Fault;
 use crate::ids::{ProductName, RequestId};
 use crate::telemetry::metrics::{Endpoint, Metrics};
+use crate::translate::Traits;
 
 pub mod admit;
 pub mod dispatch;
@@ -28,6 +29,7 @@ pub mod memory;
 pub mod plan;
 pub mod relay;
 pub mod settle;
+pub mod turn;
 
 use dispatch::Failed;
 use memory::AnswerMemory;
@@ -41,6 +43,8 @@ pub struct Gateway {
     pub config: SharedConfig,
     /// Which models there are.
     pub catalog: Arc<Catalog>,
+    /// How families of models think and sample.
+    pub traits: Traits,
     /// Who may call.
     pub auth: Auth,
     /// What is counted.
@@ -152,7 +156,7 @@ impl Exchange {
     async fn attempt(&self, call: Call, settlement: &mut Settlement) -> Result<Reply, Failed> {
         let config: Arc<Config> = self.gateway.config.load_full();
         let asked = admit::request(&call, &config)?;
-        let plan = Arc::new(plan::route(call, asked, &config, &self.gateway.catalog)?);
+        let plan = Arc::new(plan::route(call, asked, &config, &self.gateway)?);
         settlement.planned(&plan);
         let opening = dispatch::open(self.lanes.clone(), plan.clone(), self.gateway.clone());
         match plan.delivery {

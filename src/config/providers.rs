@@ -63,6 +63,9 @@ pub struct Upstream {
     /// Whether `stream_options.include_usage` may be added to a chat stream, so that it can be metered.
     #[serde(default = "yes")]
     pub include_usage: bool,
+    /// Whether it has `/responses`; if not, it is spoken to in chat completions only.
+    #[serde(default = "yes")]
+    pub responses: bool,
 }
 
 impl Provider {

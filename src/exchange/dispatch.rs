@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use crate::actors::lane::{Lanes, Lease, Refused, RefusedReason};
-use crate::dialect::{self, Delivery, Dialect};
+use crate::dialect::{self, Delivery};
 use crate::exchange::Gateway;
 use crate::exchange::plan::{Plan, UsageChunk};
 use crate::exchange::relay::Whole;
@@ -74,7 +74,7 @@ pub async fn open(lanes: Lanes, plan: Arc<Plan>, gateway: Arc<Gateway>) -> Resul
     let request = UpstreamRequest {
         dialect: plan.dialect,
         operation: plan.operation,
-        delivery: plan.delivery,
+        delivery: plan.upstream_delivery(),
         model: plan.model.clone(),
         query: plan.query.clone(),
         headers: plan.headers.clone(),
@@ -91,7 +91,7 @@ pub async fn open(lanes: Lanes, plan: Arc<Plan>, gateway: Arc<Gateway>) -> Resul
     let first_byte_took = sent.elapsed();
     gateway.metrics.first_byte(provider, first_byte_took);
     if (200..300).contains(&head.status) {
-        if plan.delivery == Delivery::Events && !is_event_stream(&head) {
+        if plan.upstream_delivery() == Delivery::Events && !is_event_stream(&head) {
             let said = "it answered a call for a stream with something that is no event stream";
             let error = CallError::Protocol(said.to_owned());
             lease.report(classify::failure(&error));
@@ -106,7 +106,7 @@ pub async fn open(lanes: Lanes, plan: Arc<Plan>, gateway: Arc<Gateway>) -> Resul
         return Err(refused_credential(&gateway, provider, head.status).into());
     }
     let retry_after = classify::retry_after(&head.headers, Some(&text), wall);
-    Err(provider_failure(plan.dialect, provider, &head, text, retry_after))
+    Err(provider_failure(&plan, &head, text, retry_after))
 }
 
 /// The provider does not take the gateway's key, or its account is closed: nothing that the caller can mend or should see.
@@ -122,14 +122,8 @@ fn refused_credential(gateway: &Gateway, provider: &ProviderName, status: u16) -
 }
 
 /// A provider's error, in its own words where the caller understands them.
-fn provider_failure(
-    dialect: Dialect,
-    provider: &ProviderName,
-    head: &UpstreamHead,
-    text: Bytes,
-    retry_after: Option<Duration>,
-) -> Failed {
-    let said = dialect::error::parse(dialect, head.status, &text).map(|error| error.message);
+fn provider_failure(plan: &Plan, head: &UpstreamHead, text: Bytes, retry_after: Option<Duration>) -> Failed {
+    let said = dialect::error::parse(plan.dialect, head.status, &text).map(|error| error.message);
     let kind = match head.status {
         429 => FaultKind::RateLimitExceeded,
         503 | 529 => FaultKind::ProviderUnavailable,
@@ -140,13 +134,13 @@ fn provider_failure(
     };
     let is_native = said.is_some() && (400..600).contains(&head.status);
     let message =
-        said.unwrap_or_else(|| format!("{provider} answered {} without an error that can be read", head.status));
+        said.unwrap_or_else(|| format!("{} answered {} without an error that can be read", plan.provider, head.status));
     let fault = Fault { retry_after, ..Fault::new(kind, message) };
     if !is_native {
         // A page of some proxy in between: nothing that a caller's SDK could use.
         return Failed::Fault(fault);
     }
-    let answer = Whole { status: head.status, headers: head.headers.for_caller().collect(), body: text };
+    let answer = plan.provider_error(head, text);
     Failed::Provider(Box::new(ProviderFailure { answer, fault }))
 }
 

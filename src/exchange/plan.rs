@@ -1,18 +1,32 @@
 //! Decides where a call goes, and in which bytes.
 
-use actix_http::header::{HeaderName, HeaderValue};
+use std::time::UNIX_EPOCH;
+
+use actix_http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use bytes::Bytes;
 
 use crate::auth::access;
-use crate::catalog::Catalog;
+use crate::catalog::Resolved;
 use crate::config::Config;
 use crate::config::providers::{Kind, Upstream};
-use crate::dialect::peek::Peek;
+use crate::dialect::peek::{self, Peek};
+use crate::dialect::seen::Seen;
 use crate::dialect::splice::Splice;
-use crate::dialect::{Delivery, Dialect, Operation};
-use crate::exchange::Call;
+use crate::dialect::{Asked, Delivery, Dialect, Operation, RequestHead};
+use crate::exchange::relay::Whole;
+use crate::exchange::turn::{self, Turn};
+use crate::exchange::{Call, Gateway};
 use crate::fault::{Fault, FaultKind};
 use crate::ids::{ModelId, ProductName, ProviderName, RequestId};
+use crate::translate::plan::Marks;
+use crate::translate::{self, Strictness, Transcoder, tap};
+use crate::upstream::client::UpstreamHead;
+
+/// Names the fields that had no equivalent at the provider.
+const IGNORED: HeaderName = HeaderName::from_static("x-llm-gateway-ignored");
+
+/// English prose and JSON have about four bytes in a token.
+const BYTES_PER_TOKEN: usize = 4;
 
 /// Where a call goes, and in which bytes.
 #[derive(Clone, Debug)]
@@ -25,28 +39,43 @@ pub struct Plan {
     pub provider: ProviderName,
     /// The model as the provider names it.
     pub model: ModelId,
-    /// How caller and provider speak.
+    /// How the caller speaks.
+    pub caller: Dialect,
+    /// How the provider is spoken to.
     pub dialect: Dialect,
     /// What is asked.
     pub operation: Operation,
-    /// How the answer arrives.
+    /// How the answer goes to the caller.
     pub delivery: Delivery,
-    /// The caller's query.
+    /// The query that goes up.
     pub query: String,
     /// The caller's headers.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The caller's bytes.
+    /// The bytes that are to go up, but for what an upstream's own settings add.
     pub body: Bytes,
-    /// What they ask for.
+    /// What those bytes ask for.
     pub asked: Peek,
+    /// What lies between the provider's answer and the caller's.
+    pub way: Way,
+    /// Fields that the provider has no equivalent for, as the caller is told of them.
+    pub ignored: Option<HeaderValue>,
+}
+
+/// What lies between the provider's answer and the caller's.
+#[derive(Clone, Debug)]
+pub enum Way {
+    /// Nothing: the answer's bytes pass as they are.
+    Native,
+    /// A translation.
+    Translated(Box<Transcoder>),
 }
 
 /// Finds the provider and makes the bytes that it gets.
 ///
 /// # Errors
-/// 400 for a model that does not exist, is of another family than the endpoint, or whose provider is not configured; 403 for
-/// one that the product does not offer.
-pub fn route(call: Call, asked: Peek, config: &Config, catalog: &Catalog) -> Result<Plan, Fault> {
+/// 400 for a model that does not exist, whose provider is not configured, or that cannot do what is asked; 403 for one that the
+/// product does not offer.
+pub fn route(call: Call, asked: Peek, config: &Config, gateway: &Gateway) -> Result<Plan, Fault> {
     let delivery = match (&call.from_path, asked.stream) {
         (Some((_, delivery)), _) => *delivery,
         (None, true) => Delivery::Events,
@@ -60,7 +89,7 @@ pub fn route(call: Call, asked: Peek, config: &Config, catalog: &Catalog) -> Res
         .ok_or_else(|| {
             Fault::new(FaultKind::MissingParameter, "model is missing; name the model that is to answer").at("model")
         })?;
-    let resolved = catalog.resolve(name, config)?;
+    let resolved = gateway.catalog.resolve(name, config)?;
     if let Some(product) = config.products.get(call.product.as_str())
         && !access::model_allowed(product, &resolved.model, name)
     {
@@ -73,23 +102,13 @@ pub fn route(call: Call, asked: Peek, config: &Config, catalog: &Catalog) -> Res
         )
         .at("model"));
     }
-    if !speaks(resolved.kind, call.dialect) {
-        return Err(Fault::new(
-            FaultKind::UnsupportedParameter,
-            format!(
-                "model \"{name}\" is served by {}, which does not speak this endpoint's format, and translation between \
-                 formats is not there yet; use {}",
-                resolved.provider,
-                home(resolved.kind),
-            ),
-        )
-        .at("model"));
-    }
-    Ok(Plan {
+    let marks = if asked.marks { Marks::Present } else { Marks::Absent };
+    let native = |asked: Peek, call: Call| Plan {
         request_id: call.request_id,
         product: call.product,
-        provider: resolved.provider,
-        model: resolved.model,
+        provider: resolved.provider.clone(),
+        model: resolved.model.clone(),
+        caller: call.dialect,
         dialect: call.dialect,
         operation: call.operation,
         delivery,
@@ -97,17 +116,86 @@ pub fn route(call: Call, asked: Peek, config: &Config, catalog: &Catalog) -> Res
         headers: call.headers,
         body: call.body,
         asked,
-    })
+        way: Way::Native,
+        ignored: None,
+    };
+    match translate::plan(call.dialect, spoken(resolved.kind, config, &resolved.provider), marks) {
+        Some(translate::Plan::Native) => Ok(native(asked, call)),
+        Some(translate::Plan::Unmark(dialect)) => {
+            let (body, _, ignored) = translated(&call, dialect, delivery, &resolved, gateway)?;
+            let asked = peek::peek(dialect, call.operation, &body)?;
+            Ok(Plan { body, ignored, ..native(asked, call) })
+        }
+        Some(translate::Plan::Transcode(dialect)) => {
+            if call.operation == Operation::CountTokens {
+                return Err(Fault::new(
+                    FaultKind::UnsupportedParameter,
+                    format!("{} cannot count tokens for this endpoint yet; call its own endpoint", resolved.provider),
+                )
+                .at("model"));
+            }
+            let (body, transcoder, ignored) = translated(&call, dialect, delivery, &resolved, gateway)?;
+            let way = Way::Translated(Box::new(transcoder));
+            let plan = native(Peek::default(), call);
+            Ok(Plan { body, dialect, query: String::new(), way, ignored, ..plan })
+        }
+        None => Err(Fault::new(
+            FaultKind::UnsupportedParameter,
+            format!("{} speaks none of the formats that this gateway knows", resolved.provider),
+        )
+        .at("model")),
+    }
+}
+
+/// The request as it is said in the provider's dialect, and what turns the answer back.
+fn translated(
+    call: &Call,
+    dialect: Dialect,
+    delivery: Delivery,
+    resolved: &Resolved,
+    gateway: &Gateway,
+) -> Result<(Bytes, Transcoder, Option<HeaderValue>), Fault> {
+    let head = RequestHead {
+        model: call.from_path.as_ref().map(|(model, _)| model.clone()),
+        delivery: call.from_path.as_ref().map(|(_, delivery)| *delivery),
+    };
+    let request = translate::decode(call.dialect, &call.body, &head)?;
+    let target = gateway.traits.target(dialect, resolved.kind, &resolved.model, resolved.entry.as_deref());
+    let upstream = translate::encode(&request, &target, strictness(&call.headers))?;
+    let now_s = gateway.clock.wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let estimate = u64::try_from(call.body.len() / BYTES_PER_TOKEN).ok();
+    let asked = Asked::by(&request, delivery).at(now_s).known_as(call.request_id.as_str()).estimated(estimate);
+    let ignored = upstream.losses.header().and_then(|names| HeaderValue::from_str(&names).ok());
+    let transcoder = Transcoder::new(call.dialect, dialect, asked, upstream.adaptions);
+    Ok((upstream.body.into(), transcoder, ignored))
+}
+
+/// Whether the caller would rather be refused than lose a field.
+fn strictness(headers: &[(HeaderName, HeaderValue)]) -> Strictness {
+    let is_strict = headers
+        .iter()
+        .any(|(name, value)| name == "x-llm-gateway-strict" && value.as_bytes().eq_ignore_ascii_case(b"true"));
+    if is_strict { Strictness::Refuse } else { Strictness::Report }
 }
 
 impl Plan {
+    /// How the answer comes from the provider.
+    pub fn upstream_delivery(&self) -> Delivery {
+        match (&self.way, self.delivery) {
+            (Way::Native, delivery) => delivery,
+            (Way::Translated(_), Delivery::Whole) => Delivery::Whole,
+            (Way::Translated(_), Delivery::Events | Delivery::JsonArray) => Delivery::Events,
+        }
+    }
+
     /// The bytes that an upstream gets, and whether they ask for a usage chunk that the caller must not see.
     pub fn body_for(&self, upstream: &Upstream) -> (Bytes, UsageChunk) {
         let mut splice = Splice::of(&self.body);
         if let Some(field) = self.asked.model.as_ref().filter(|field| field.text != self.model.as_str()) {
             splice = splice.model(field, self.model.as_str());
         }
-        let is_metered_apart = self.dialect == Dialect::OpenAiChat && self.delivery == Delivery::Events;
+        let is_native_chat = matches!(self.way, Way::Native) && self.dialect == Dialect::OpenAiChat;
+        let is_metered_apart = is_native_chat && self.delivery == Delivery::Events;
         let usage_chunk = match self.asked.include_usage {
             Some(true) => UsageChunk::TheCallers,
             _ if is_metered_apart && upstream.include_usage => UsageChunk::Ours,
@@ -117,6 +205,66 @@ impl Plan {
             splice = splice.include_usage(&self.asked);
         }
         (splice.apply(), usage_chunk)
+    }
+
+    /// What turns the provider's stream into the caller's.
+    ///
+    /// # Errors
+    /// 400 for a dialect that cannot be translated.
+    pub fn turn(&self) -> Result<Turn, Fault> {
+        Ok(match &self.way {
+            Way::Native => Turn::native(self.caller, self.delivery),
+            Way::Translated(transcoder) => Turn::Translated(Box::new(transcoder.stream()?)),
+        })
+    }
+
+    /// The caller's whole answer, and what it says of itself.
+    ///
+    /// # Errors
+    /// 502 for a provider's answer that is none.
+    pub fn answer(&self, head: &UpstreamHead, body: Bytes) -> Result<(Whole, Seen), Fault> {
+        let mut headers = self.caller_headers(head);
+        let (body, seen) = match &self.way {
+            Way::Native => {
+                let seen = tap::whole(self.dialect, self.operation, &body).map_err(|not_whole| {
+                    Fault::new(FaultKind::UpstreamError, format!("the answer of {} {not_whole}", self.provider))
+                })?;
+                (body, seen)
+            }
+            Way::Translated(transcoder) => {
+                let whole = transcoder.whole(&body)?;
+                headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+                (whole.body.into(), turn::told(&whole.told))
+            }
+        };
+        Ok((Whole { status: head.status, headers, body }, seen))
+    }
+
+    /// The provider's headers that go to the caller: through a translation, only what is no dialect's own.
+    pub fn caller_headers(&self, head: &UpstreamHead) -> Vec<(HeaderName, HeaderValue)> {
+        let passed = head.headers.for_caller();
+        let mut headers: Vec<_> = match self.way {
+            Way::Native => passed.collect(),
+            Way::Translated(_) => {
+                passed.filter(|(name, _)| name.as_str().starts_with("x-upstream-") || name == RETRY_AFTER).collect()
+            }
+        };
+        headers.extend(self.ignored.clone().map(|names| (IGNORED, names)));
+        headers
+    }
+
+    /// A provider's error as the caller understands it.
+    pub fn provider_error(&self, head: &UpstreamHead, text: Bytes) -> Whole {
+        let mut headers = self.caller_headers(head);
+        match self.way {
+            Way::Native => Whole { status: head.status, headers, body: text },
+            Way::Translated(_) => {
+                let error = translate::decode_error(self.dialect, head.status, &text);
+                let (status, body) = translate::encode_error(self.caller, &error, &self.request_id);
+                headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+                Whole { status, headers, body: body.into() }
+            }
+        }
     }
 }
 
@@ -129,20 +277,14 @@ pub enum UsageChunk {
     Ours,
 }
 
-/// Whether a vendor's API speaks a dialect.
-fn speaks(kind: Kind, dialect: Dialect) -> bool {
-    match dialect {
-        Dialect::OpenAiChat | Dialect::OpenAiResponses => kind == Kind::OpenAi,
-        Dialect::Anthropic => kind == Kind::Anthropic,
-        Dialect::Gemini => kind == Kind::Gemini,
-    }
-}
-
-/// Where a vendor's models are served natively.
-fn home(kind: Kind) -> &'static str {
+/// Which dialects a provider speaks.
+fn spoken(kind: Kind, config: &Config, provider: &ProviderName) -> &'static [Dialect] {
+    let has_responses =
+        || config.providers.get(provider).is_none_or(|settings| settings.upstreams.values().all(|one| one.responses));
     match kind {
-        Kind::OpenAi => "POST /v1/chat/completions or /v1/responses",
-        Kind::Anthropic => "POST /v1/messages",
-        Kind::Gemini => "POST /v1beta/models/{model}:generateContent",
+        Kind::OpenAi if has_responses() => &[Dialect::OpenAiChat, Dialect::OpenAiResponses],
+        Kind::OpenAi => &[Dialect::OpenAiChat],
+        Kind::Anthropic => &[Dialect::Anthropic],
+        Kind::Gemini => &[Dialect::Gemini],
     }
 }

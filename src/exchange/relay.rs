@@ -5,20 +5,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_http::header::{HeaderName, HeaderValue};
+use actix_http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::LocalBoxStream;
 
-use crate::dialect::{self, Delivery, Dialect};
+use crate::dialect::Delivery;
 use crate::exchange::dispatch::{Failed, Opened};
 use crate::exchange::memory::AnswerMemory;
 use crate::exchange::plan::{Plan, UsageChunk};
 use crate::exchange::settle::Settlement;
+use crate::exchange::turn::{Completeness, Ended, Turn};
 use crate::fault::{Fault, FaultKind};
 use crate::ids::{ProviderName, RequestId};
-use crate::translate::tap::{self, Tap, UsageChunkFilter};
 use crate::upstream::classify::{self, FailureKind, Outcome};
 
 /// A complete answer.
@@ -71,15 +71,15 @@ pub async fn whole(
         }
     }
     let body = joined(first, more);
-    match tap::whole(plan.dialect, plan.operation, &body) {
-        Ok(seen) => {
+    match plan.answer(&head, body) {
+        Ok((answer, seen)) => {
             lease.report(Outcome::Success);
             settlement.seen(seen);
-            Ok(Whole { status: head.status, headers: head.headers.for_caller().collect(), body })
+            Ok(answer)
         }
-        Err(not_whole) => {
+        Err(fault) => {
             lease.report(Outcome::Failure(FailureKind::Cut));
-            Err(Fault::new(FaultKind::UpstreamError, format!("the answer of {} {not_whole}", plan.provider)).into())
+            Err(fault.into())
         }
     }
 }
@@ -109,28 +109,32 @@ pub async fn stream(
     settlement: &mut Settlement,
 ) -> Result<(Vec<(HeaderName, HeaderValue)>, Pump), Failed> {
     let mut opening: LocalBoxFuture<'static, Result<Opened, Failed>> = Box::pin(opening);
-    let (mut head, stage) = match tokio::time::timeout(keepalive, &mut opening).await {
-        Ok(Ok(opened)) => {
-            settlement.first_byte(opened.first_byte_took, opened.head.connected_in);
-            (opened.head.headers.for_caller().collect(), Stage::Flowing(Box::new(opened)))
-        }
-        Ok(Err(failed)) => return Err(failed),
-        Err(_) => (vec![(actix_http::header::CONTENT_TYPE, content_type(plan.delivery))], Stage::Overdue(opening)),
-    };
-    settlement.stream_opened();
-    // Proxies that buffer would hold every event back.
-    head.push((HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")));
     let mut pump = Pump {
-        stage,
+        stage: Stage::Over,
         keepalive,
-        dialect: plan.dialect,
-        delivery: plan.delivery,
         provider: plan.provider.clone(),
         request_id: plan.request_id.clone(),
-        tap: Tap::new(plan.dialect, plan.delivery),
-        filter: None,
+        turn: plan.turn()?,
     };
-    pump.filter_usage();
+    let mut head = match tokio::time::timeout(keepalive, &mut opening).await {
+        Ok(Ok(opened)) => {
+            settlement.first_byte(opened.first_byte_took, opened.head.connected_in);
+            let head = plan.caller_headers(&opened.head);
+            pump.flow(opened);
+            head
+        }
+        Ok(Err(failed)) => return Err(failed),
+        Err(_) => {
+            pump.stage = Stage::Due(opening);
+            Vec::new()
+        }
+    };
+    settlement.stream_opened();
+    if !head.iter().any(|(name, _)| *name == CONTENT_TYPE) {
+        head.push((CONTENT_TYPE, content_type(plan.delivery)));
+    }
+    // Proxies that buffer would hold every event back.
+    head.push((HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")));
     Ok((head, pump))
 }
 
@@ -145,16 +149,15 @@ fn content_type(delivery: Delivery) -> HeaderValue {
 pub struct Pump {
     stage: Stage,
     keepalive: Duration,
-    dialect: Dialect,
-    delivery: Delivery,
     provider: ProviderName,
     request_id: RequestId,
-    tap: Tap,
-    filter: Option<UsageChunkFilter>,
+    turn: Turn,
 }
 
 enum Stage {
-    /// No head yet, and the caller has been sent a keepalive.
+    /// No head yet, and the caller's own is on its way with a first keepalive.
+    Due(LocalBoxFuture<'static, Result<Opened, Failed>>),
+    /// No head yet, and the caller has had a keepalive.
     Overdue(LocalBoxFuture<'static, Result<Opened, Failed>>),
     Flowing(Box<Opened>),
     Over,
@@ -168,11 +171,12 @@ enum Piece {
 }
 
 impl Pump {
-    /// Takes the usage chunk out, if it is ours.
-    fn filter_usage(&mut self) {
-        if let Stage::Flowing(opened) = &self.stage {
-            self.filter = (opened.usage_chunk == UsageChunk::Ours).then(UsageChunkFilter::new);
+    /// The answer's head is there.
+    fn flow(&mut self, opened: Opened) {
+        if opened.usage_chunk == UsageChunk::Ours {
+            self.turn.hide_usage();
         }
+        self.stage = Stage::Flowing(Box::new(opened));
     }
 
     /// The next piece; `None` after a clean end. Dropping the future loses nothing.
@@ -180,29 +184,31 @@ impl Pump {
         loop {
             match &mut self.stage {
                 Stage::Over => return None,
-                Stage::Overdue(opening) => {
-                    // The first poll sends the keepalive that the head was sent for.
-                    if !self.tap.keepalive_sent() {
-                        return Some(Piece::Bytes(self.silence()));
+                Stage::Due(_) => {
+                    if let Stage::Due(opening) = std::mem::replace(&mut self.stage, Stage::Over) {
+                        self.stage = Stage::Overdue(opening);
                     }
-                    match tokio::time::timeout(self.keepalive, opening).await {
-                        Err(_) => return Some(Piece::Bytes(self.silence())),
-                        Ok(Ok(opened)) => {
-                            self.stage = Stage::Flowing(Box::new(opened));
-                            self.filter_usage();
-                        }
-                        Ok(Err(failed)) => return Some(self.broken(failed.as_fault().clone())),
+                    if let Some(silence) = self.turn.keepalive() {
+                        return Some(Piece::Bytes(silence));
                     }
                 }
+                Stage::Overdue(opening) => match tokio::time::timeout(self.keepalive, opening).await {
+                    Err(_) => {
+                        if let Some(silence) = self.turn.keepalive() {
+                            return Some(Piece::Bytes(silence));
+                        }
+                    }
+                    Ok(Ok(opened)) => self.flow(opened),
+                    Ok(Err(failed)) => return Some(self.broken(failed.as_fault().clone())),
+                },
                 Stage::Flowing(opened) => match tokio::time::timeout(self.keepalive, opened.body.next()).await {
-                    Err(_) if self.tap.at_event_boundary() => return Some(Piece::Bytes(self.silence())),
-                    Err(_) => {}
+                    Err(_) => {
+                        if let Some(silence) = self.turn.keepalive() {
+                            return Some(Piece::Bytes(silence));
+                        }
+                    }
                     Ok(Some(Ok(bytes))) => {
-                        self.tap.push(&bytes);
-                        let passed = match &mut self.filter {
-                            Some(filter) => filter.push(bytes),
-                            None => bytes,
-                        };
+                        let passed = self.turn.push(bytes);
                         if !passed.is_empty() {
                             return Some(Piece::Bytes(passed));
                         }
@@ -217,31 +223,20 @@ impl Pump {
         }
     }
 
-    fn silence(&mut self) -> Bytes {
-        self.tap.note_keepalive();
-        Bytes::from_static(dialect::keepalive::keepalive(self.dialect, self.delivery))
-    }
-
     /// The provider closed its answer: was that all of it?
     fn end(&mut self) -> Option<Piece> {
-        if !self.tap.ended_legally() {
+        let Ended { rest, said, completeness } = self.turn.end();
+        if completeness == Completeness::Cut {
             self.report(Outcome::Failure(FailureKind::Cut));
             let said = format!("the stream of {} was cut before its end", self.provider);
             return Some(self.broken(Fault::new(FaultKind::UpstreamError, said)));
         }
-        let rest = self.withheld();
-        if let Some(error) = self.tap.seen().error {
-            // Its own words have been passed on already.
+        if let Some(fault) = said {
             self.report(Outcome::Failure(FailureKind::Status));
-            return Some(Piece::Broken(rest, Fault::new(FaultKind::UpstreamError, error.message)));
+            return Some(Piece::Broken(rest, fault));
         }
         self.report(Outcome::Success);
         (!rest.is_empty()).then_some(Piece::Bytes(rest))
-    }
-
-    /// What the filter still holds; the caller has all that was pushed once it has this.
-    fn withheld(&mut self) -> Bytes {
-        self.filter.take().map(UsageChunkFilter::finish).unwrap_or_default()
     }
 
     fn report(&mut self, outcome: Outcome) {
@@ -252,21 +247,13 @@ impl Pump {
 
     fn broken(&mut self, fault: Fault) -> Piece {
         self.stage = Stage::Over;
-        let mut last = BytesMut::from(self.withheld());
-        last.extend_from_slice(&dialect::error::event(
-            self.dialect,
-            self.delivery,
-            &fault,
-            &self.request_id,
-            &self.tap.position(),
-        ));
-        Piece::Broken(last.freeze(), fault)
+        Piece::Broken(self.turn.fail(&fault, &self.request_id), fault)
     }
 }
 
 impl std::fmt::Debug for Pump {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pump").field("dialect", &self.dialect).field("provider", &self.provider).finish_non_exhaustive()
+        f.debug_struct("Pump").field("provider", &self.provider).finish_non_exhaustive()
     }
 }
 
@@ -324,6 +311,6 @@ impl Flow {
 /// Whatever ended the stream, what was seen of it counts.
 impl Drop for Flow {
     fn drop(&mut self) {
-        self.settlement.seen(self.pump.tap.seen());
+        self.settlement.seen(self.pump.turn.seen());
     }
 }

@@ -110,6 +110,7 @@ fn provider(upstreams: &[(&str, &str)]) -> Provider {
         base_url: base_url.parse().unwrap(),
         api_key: Some(SecretString::from("sk-ours")),
         include_usage: true,
+        responses: true,
     };
     let upstreams = upstreams.iter().map(|(name, base_url)| (UpstreamName::from(*name), upstream(base_url)));
     Provider { kind: Kind::OpenAi, upstreams: upstreams.collect() }

@@ -30,6 +30,7 @@ impl Caller {
             base_url: base_url.parse().unwrap(),
             api_key: Some(SecretString::from("sk-ours")),
             include_usage: true,
+            responses: true,
         };
         let endpoint = Endpoint::new(Kind::OpenAi, &upstream).unwrap().unwrap();
         let long = Duration::from_secs(30);

@@ -11,7 +11,7 @@ use crate::upstream::classify::CallError;
 
 fn endpoint(kind: Kind, base_url: &str) -> Endpoint {
     let api_key = Some(SecretString::from("sk-ours"));
-    let upstream = Upstream { base_url: base_url.parse().unwrap(), api_key, include_usage: true };
+    let upstream = Upstream { base_url: base_url.parse().unwrap(), api_key, include_usage: true, responses: true };
     Endpoint::new(kind, &upstream).unwrap().unwrap()
 }
 
@@ -236,6 +236,7 @@ fn settings_that_cannot_work_are_refused_with_a_sentence() {
         base_url: base_url.parse().unwrap(),
         api_key: key.map(SecretString::from),
         include_usage: true,
+        responses: true,
     };
     assert!(Endpoint::new(Kind::OpenAi, &upstream("ftp://a", Some("k"))).is_err());
     assert!(Endpoint::new(Kind::OpenAi, &upstream("http://a", Some("line\nbreak"))).is_err());
