@@ -5,11 +5,13 @@
 //!
 //! It knows nothing of the web framework in front of it, and a caller that leaves simply drops what this module returned.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::header::{HeaderName, HeaderValue};
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 
 use crate::actors::auth::Auth;
 use crate::actors::lane::Lanes;
@@ -18,7 +20,7 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::{Config, SharedConfig};
 use crate::dialect::{self, Delivery, Dialect, Operation};
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultKind};
 use crate::ids::{ProductName, RequestId};
 use crate::telemetry::metrics::{Endpoint, Metrics};
 use crate::translate::Traits;
@@ -132,7 +134,7 @@ impl Exchange {
     pub async fn run(&self, call: Call) -> Answer {
         let mut settlement = Settlement::open(self.gateway.clone(), &call);
         let (dialect, request_id) = (call.dialect, call.request_id.clone());
-        match self.attempt(call, &mut settlement).await {
+        match or_bug(self.attempt(call, &mut settlement)).await {
             Ok(Reply::Whole(whole)) => {
                 let mut headers = whole.headers;
                 headers.extend(settlement.headers(true));
@@ -172,6 +174,14 @@ impl Exchange {
     }
 }
 
+/// What an attempt came to; a panic is a bug of ours, and the caller hears of it instead of being hung up on.
+async fn or_bug<T>(attempt: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
+    AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| {
+        let said = "the gateway made a mistake; report it with the request's id";
+        Err(Fault::new(FaultKind::Internal, said).into())
+    })
+}
+
 /// A failure as the caller's dialect has it.
 pub fn refusal(dialect: Dialect, request_id: &RequestId, failed: &Failed) -> Answer {
     match failed {
@@ -198,4 +208,17 @@ pub fn fault_answer(dialect: Dialect, request_id: &RequestId, fault: &Fault) -> 
     }
     let body = dialect::error::body(dialect, fault, status, request_id);
     Answer { status, headers, body: AnswerBody::Whole(body) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failed, or_bug};
+    use crate::fault::FaultKind;
+
+    #[tokio::test]
+    #[expect(clippy::panic, reason = "it is what is tested")]
+    async fn a_panic_is_answered_as_a_bug_of_ours() {
+        let outcome: Result<(), Failed> = or_bug(async { panic!("as a bug would") }).await;
+        assert_eq!(outcome.err().map(|failed| failed.as_fault().kind), Some(FaultKind::Internal));
+    }
 }

@@ -11,7 +11,7 @@ use actix_http::header::{HeaderName, HeaderValue};
 use crate::dialect::seen::Seen;
 use crate::exchange::plan::Plan;
 use crate::exchange::{Call, Gateway};
-use crate::fault::{Blame, Fault};
+use crate::fault::{Blame, Fault, FaultKind};
 use crate::ids::{ModelId, ProductName, ProviderName, RequestId};
 use crate::telemetry::metrics::{ActiveStream, Endpoint, Finished};
 
@@ -134,10 +134,19 @@ impl Settlement {
     }
 }
 
+/// The end of a call that nobody ended: its caller left, or a bug of ours threw it out.
+fn unended() -> End {
+    if std::thread::panicking() {
+        let fault = Fault::new(FaultKind::Internal, "a bug of the gateway ended the call");
+        return End { status: fault.kind.status(), fault: Some(fault) };
+    }
+    End { status: CLIENT_CLOSED_REQUEST, fault: None }
+}
+
 impl Drop for Settlement {
     fn drop(&mut self) {
         let duration = self.elapsed();
-        let end = self.end.take().unwrap_or(End { status: CLIENT_CLOSED_REQUEST, fault: None });
+        let end = self.end.take().unwrap_or_else(unended);
         let provider = self.served_by.as_ref().map(|(provider, _)| provider);
         let overhead = self.timings.overhead();
         self.gateway.metrics.finished(&Finished {
