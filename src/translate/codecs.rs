@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::{Strictness, Upstream, judge};
 use crate::dialect::{
-    Asked, Codec, Dialect, Encoded, EncodedRequest, RequestHead, StreamDecoder, StreamEncoder, Target, openai_chat,
+    Asked, Codec, Dialect, Encoded, EncodedRequest, RequestHead, StreamDecoder, StreamEncoder, Target, anthropic,
+    openai_chat,
 };
 use crate::fault::{Fault, FaultKind};
 use crate::ir::{Event, Request, Response};
@@ -17,7 +18,11 @@ macro_rules! with_codec {
                 type $codec = openai_chat::Codec;
                 $then
             }
-            dialect @ (Dialect::OpenAiResponses | Dialect::Anthropic | Dialect::Gemini) => Err(unspoken(dialect)),
+            Dialect::Anthropic => {
+                type $codec = anthropic::Codec;
+                $then
+            }
+            dialect @ (Dialect::OpenAiResponses | Dialect::Gemini) => Err(unspoken(dialect)),
         }
     };
 }
@@ -26,12 +31,14 @@ macro_rules! with_codec {
 #[derive(Clone, Debug)]
 pub(super) enum AnyDecoder {
     OpenAiChat(openai_chat::Decoder),
+    Anthropic(anthropic::Decoder),
 }
 
 /// A writer of any dialect's stream.
 #[derive(Clone, Debug)]
 pub(super) enum AnyEncoder {
     OpenAiChat(Box<openai_chat::Encoder>),
+    Anthropic(Box<anthropic::Encoder>),
 }
 
 fn unspoken(dialect: Dialect) -> Fault {
@@ -73,19 +80,22 @@ impl AnyDecoder {
     pub(super) fn new(provider: Dialect) -> Result<Self, Fault> {
         match provider {
             Dialect::OpenAiChat => Ok(Self::OpenAiChat(openai_chat::Codec::decoder())),
-            Dialect::OpenAiResponses | Dialect::Anthropic | Dialect::Gemini => Err(unspoken(provider)),
+            Dialect::Anthropic => Ok(Self::Anthropic(anthropic::Codec::decoder())),
+            Dialect::OpenAiResponses | Dialect::Gemini => Err(unspoken(provider)),
         }
     }
 
     pub(super) fn push(&mut self, data: &str, out: &mut Vec<Event>) {
         match self {
             Self::OpenAiChat(decoder) => decoder.push(data, out),
+            Self::Anthropic(decoder) => decoder.push(data, out),
         }
     }
 
     pub(super) fn finish(&mut self, out: &mut Vec<Event>) {
         match self {
             Self::OpenAiChat(decoder) => decoder.finish(out),
+            Self::Anthropic(decoder) => decoder.finish(out),
         }
     }
 }
@@ -94,19 +104,22 @@ impl AnyEncoder {
     pub(super) fn new(caller: Dialect, asked: &Asked) -> Result<Self, Fault> {
         match caller {
             Dialect::OpenAiChat => Ok(Self::OpenAiChat(Box::new(openai_chat::Codec::encoder(asked)))),
-            Dialect::OpenAiResponses | Dialect::Anthropic | Dialect::Gemini => Err(unspoken(caller)),
+            Dialect::Anthropic => Ok(Self::Anthropic(Box::new(anthropic::Codec::encoder(asked)))),
+            Dialect::OpenAiResponses | Dialect::Gemini => Err(unspoken(caller)),
         }
     }
 
     pub(super) fn push(&mut self, event: &Event, out: &mut Vec<u8>) {
         match self {
             Self::OpenAiChat(encoder) => encoder.push(event, out),
+            Self::Anthropic(encoder) => encoder.push(event, out),
         }
     }
 
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
         match self {
             Self::OpenAiChat(encoder) => encoder.finish(out),
+            Self::Anthropic(encoder) => encoder.finish(out),
         }
     }
 }

@@ -1,0 +1,372 @@
+//! A conversation of another dialect as Messages' turns.
+//!
+//! What stands before the conversation's first word is `system`. One user turn holds the results of tools first, as
+//! Anthropic demands, then what the user says. System messages in the middle go where Anthropic takes them, behind a user's
+//! turn, or, to models that take none, into it.
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+
+use super::thinking::{Obstacles, needs_thoughts};
+use crate::dialect::anthropic::{DIALECT, blocks, wire};
+use crate::dialect::{Object, Target, adapt};
+use crate::ir::{
+    Content, Losses, Media, MediaKind, Message, Outcome, Part, Request, Role, SealKind, Source, ToolCall, ToolResult,
+    mark,
+};
+
+/// What a model that continues no message is asked to do instead.
+const GO_ON: &str = "Continue.";
+/// What stands before a conversation that the assistant begins.
+const BEGIN: &str = "(The conversation begins.)";
+
+/// A written conversation.
+pub(super) struct Conversation {
+    pub(super) system: Option<Value>,
+    pub(super) messages: Vec<Value>,
+    pub(super) obstacles: Obstacles,
+}
+
+struct Writer<'a> {
+    target: &'a Target,
+    names: &'a mut adapt::ToolNames,
+    losses: &'a mut Losses,
+    out: Vec<(Role, Vec<Value>)>,
+}
+
+/// Neighbouring turns of users, tools and the system.
+#[derive(Default)]
+struct Run {
+    results: Vec<Value>,
+    said: Vec<Value>,
+    words: Vec<Value>,
+    has_user: bool,
+    moved: Option<usize>,
+}
+
+/// Forms Messages' turns.
+pub(super) fn write(
+    request: &Request,
+    target: &Target,
+    names: &mut adapt::ToolNames,
+    losses: &mut Losses,
+) -> Conversation {
+    let mut writer = Writer { target, names, losses, out: Vec::new() };
+    let mut system = Vec::new();
+    if let Some(instructions) = &request.instructions {
+        system.append(&mut writer.words(instructions, "system"));
+    }
+    let first = request.messages.iter().position(|message| !message.role.is_instructions());
+    let leading = first.unwrap_or(request.messages.len());
+    for (index, message) in request.messages[..leading].iter().enumerate() {
+        system.append(&mut writer.words(message, format_args!("messages[{index}]")));
+    }
+    writer.turns(request, leading);
+    writer.begin_with_a_user(&mut system);
+    let prefill = writer.end_with_a_user(request);
+    let messages: Vec<Value> = writer
+        .out
+        .into_iter()
+        .map(|(role, content)| json!({"role": wire::role_to(role), "content": shortest(content)}))
+        .collect();
+    let lost_thoughts = needs_thoughts(&messages);
+    Conversation {
+        system: (!system.is_empty()).then(|| shortest(system)),
+        obstacles: Obstacles { forced_tool: false, prefill, lost_thoughts },
+        messages,
+    }
+}
+
+impl Writer<'_> {
+    fn turns(&mut self, request: &Request, leading: usize) {
+        let mut turns = adapt::turns(&request.messages[leading..]);
+        turns.iter_mut().for_each(|turn| turn.index += leading);
+        let mut rest = turns.as_slice();
+        while let Some((turn, after)) = rest.split_first() {
+            if turn.side == Role::Assistant {
+                self.assistant(turn);
+                rest = after;
+            } else {
+                let end = rest.iter().position(|turn| turn.side == Role::Assistant).unwrap_or(rest.len());
+                self.run(&rest[..end]);
+                rest = &rest[end..];
+            }
+        }
+    }
+
+    /// What stands between two turns of the assistant.
+    fn run(&mut self, turns: &[adapt::Turn<'_>]) {
+        let mut run = Run { has_user: turns.iter().any(|turn| turn.side == Role::User), ..Run::default() };
+        let in_place = self.target.can.mid_conversation_system && run.has_user;
+        for turn in turns {
+            if turn.side != Role::System {
+                if !run.words.is_empty() {
+                    run.moved = run.moved.or(Some(turn.index));
+                }
+                self.user(turn, &mut run);
+                continue;
+            }
+            for (offset, message) in turn.messages.iter().enumerate() {
+                let field = format!("messages[{}]", turn.index + offset);
+                let words = self.words(message, &field);
+                if in_place {
+                    run.words.extend(words);
+                } else {
+                    self.losses
+                        .approximated(field, "is said as the user's, since this model takes no system message there");
+                    run.said.extend(words.into_iter().map(as_reminder));
+                }
+            }
+        }
+        if let Some(index) = run.moved {
+            self.losses
+                .approximated(format!("messages[{index}]"), "comes before the system message that stood before it");
+        }
+        let mut content = run.results;
+        content.append(&mut run.said);
+        if content.is_empty() {
+            // Nothing of the user's is left that the words could follow.
+            content.extend(run.words.drain(..).map(as_reminder));
+        }
+        self.put(Role::User, content);
+        self.put(Role::System, run.words);
+    }
+
+    /// Adds to the conversation; neighbours of one role become one message.
+    fn put(&mut self, role: Role, mut content: Vec<Value>) {
+        if content.is_empty() {
+            return;
+        }
+        match self.out.last_mut().filter(|(last, _)| *last == role) {
+            Some((_, blocks)) => blocks.append(&mut content),
+            None => self.out.push((role, content)),
+        }
+    }
+
+    /// Anthropic's conversations begin with the user.
+    fn begin_with_a_user(&mut self, system: &mut Vec<Value>) {
+        match self.out.first() {
+            Some((Role::User, _)) => {}
+            Some(_) => {
+                self.losses.approximated("messages[0]", "is the assistant's: a user's turn was put before it");
+                self.out.insert(0, (Role::User, vec![text_block(BEGIN)]));
+            }
+            None => {
+                if let Some(words) = system.pop() {
+                    self.losses
+                        .approximated("messages", "holds nothing but instructions: the last are said as the user's");
+                    self.out.push((Role::User, vec![words]));
+                }
+            }
+        }
+    }
+
+    /// Whether the answer continues the last message. Models that cannot are asked to go on.
+    fn end_with_a_user(&mut self, request: &Request) -> bool {
+        let Some((Role::Assistant, content)) = self.out.last_mut() else { return false };
+        let field = format!("messages[{}]", request.messages.len().saturating_sub(1));
+        if content.iter().any(|block| block["type"] == "tool_use") {
+            // Calls without results: Anthropic refuses that, and says so best.
+            return false;
+        }
+        if !self.target.can.prefill {
+            self.losses.approximated(field, "is answered by this model, not continued");
+            self.out.push((Role::User, vec![text_block(GO_ON)]));
+            return false;
+        }
+        // Anthropic takes no prefill that ends in white space.
+        if let Some(Value::String(text)) = content.last_mut().and_then(|block| block.get_mut("text")) {
+            text.truncate(text.trim_end().len());
+        }
+        true
+    }
+
+    /// Instructions: text only.
+    fn words(&mut self, message: &Message, field: impl std::fmt::Display) -> Vec<Value> {
+        let mut words = Vec::new();
+        for (place, part) in message.parts.iter().enumerate() {
+            let here = || format!("{field}.content[{place}]");
+            match &part.content {
+                Content::Text(text) => words.extend(self.text(&text.text, part)),
+                Content::Refusal(text) => words.extend(self.text(text, part)),
+                Content::Opaque(opaque) => adapt::lose_opaque(opaque, message.role, here(), DIALECT, self.losses),
+                Content::Media(_) | Content::ToolCall(_) | Content::ToolResult(_) => {
+                    let what = part.content.describe();
+                    self.losses.refused(here(), format!("is {what}, which {DIALECT} does not take in instructions"));
+                }
+                Content::Reasoning(_) => self.losses.ignored("reasoning", DIALECT),
+            }
+        }
+        words
+    }
+
+    fn user(&mut self, turn: &adapt::Turn<'_>, run: &mut Run) {
+        for (offset, message) in turn.messages.iter().enumerate() {
+            if message.name.is_some() {
+                self.losses.ignored(format!("messages[{}].name", turn.index + offset), DIALECT);
+            }
+        }
+        for (message, place, part) in turn.parts() {
+            let field = || format!("messages[{message}].content[{place}]");
+            match &part.content {
+                Content::ToolResult(result) => {
+                    let block = self.result(result, part, field);
+                    run.results.push(block);
+                }
+                Content::Text(_)
+                | Content::Refusal(_)
+                | Content::Media(_)
+                | Content::ToolCall(_)
+                | Content::Reasoning(_)
+                | Content::Opaque(_) => run.said.extend(self.said(part, Role::User, &field)),
+            }
+        }
+    }
+
+    fn result(&mut self, result: &ToolResult, part: &Part, field: impl Fn() -> String) -> Value {
+        let content: Vec<Value> = result.parts.iter().filter_map(|part| self.said(part, Role::Tool, &field)).collect();
+        let id = mark::portable_id(&result.call_id).into_owned();
+        let mut object = Object::typed("tool_result").with("tool_use_id", id);
+        if !content.is_empty() {
+            object.put("content", shortest(content));
+        }
+        if result.outcome == Outcome::Failure {
+            object.put("is_error", true);
+        }
+        object.put_some("cache_control", part.cache.as_ref().map(wire::cache_to));
+        object.into()
+    }
+
+    /// A part of what the model is told.
+    fn said(&mut self, part: &Part, role: Role, field: &impl Fn() -> String) -> Option<Value> {
+        match &part.content {
+            Content::Text(text) => self.text(&text.text, part),
+            Content::Refusal(text) => self.text(text, part),
+            Content::Media(media) => self.media(media, part, field),
+            Content::Opaque(opaque) => {
+                adapt::lose_opaque(opaque, role, field(), DIALECT, self.losses);
+                None
+            }
+            Content::Reasoning(_) => {
+                self.losses.ignored("reasoning", DIALECT);
+                None
+            }
+            Content::ToolCall(_) | Content::ToolResult(_) => {
+                self.losses.refused(field(), format!("is {}, which cannot stand there", part.content.describe()));
+                None
+            }
+        }
+    }
+
+    /// A text, unless it is blank: Anthropic refuses those.
+    fn text(&mut self, text: &str, part: &Part) -> Option<Value> {
+        if text.trim().is_empty() {
+            return None;
+        }
+        let object = Object::typed("text").with("text", text);
+        Some(object.with_some("cache_control", part.cache.as_ref().map(wire::cache_to)).into())
+    }
+
+    fn media(&mut self, media: &Media, part: &Part, field: &impl Fn() -> String) -> Option<Value> {
+        if !adapt::takes_media(media.kind, field, self.target, self.losses) {
+            return None;
+        }
+        if media.detail.as_deref().is_some_and(|detail| detail != "auto") {
+            self.losses.ignored(format!("{}.detail", field()), DIALECT);
+        }
+        let fitting = Media { source: fitting_source(media), ..media.clone() };
+        match blocks::media_to(&fitting, &crate::ir::Carry::NONE) {
+            Some(object) => Some(object.with_some("cache_control", part.cache.as_ref().map(wire::cache_to)).into()),
+            None => {
+                let what = media.kind.describe();
+                self.losses.refused(field(), format!("is {what} in a form that {DIALECT} does not take"));
+                None
+            }
+        }
+    }
+
+    /// One message for the whole turn, in order.
+    fn assistant(&mut self, turn: &adapt::Turn<'_>) {
+        let mut content = Vec::new();
+        for (offset, message) in turn.messages.iter().enumerate() {
+            if message.name.is_some() {
+                self.losses.ignored(format!("messages[{}].name", turn.index + offset), DIALECT);
+            }
+        }
+        for (message, place, part) in turn.parts() {
+            let field = || format!("messages[{message}].content[{place}]");
+            if part.seal.as_ref().is_some_and(|seal| seal.for_origin(self.target.origin).is_none()) {
+                self.losses.ignored("reasoning", DIALECT);
+            }
+            match &part.content {
+                Content::Text(text) => content.extend(self.text(&text.text, part)),
+                Content::Refusal(text) => content.extend(self.text(text, part)),
+                Content::ToolCall(call) => content.push(self.call(call, part, field)),
+                Content::Reasoning(_) => content.extend(self.thought(part)),
+                Content::Media(_) | Content::ToolResult(_) => self.losses.ignored(field(), DIALECT),
+                Content::Opaque(opaque) => adapt::lose_opaque(opaque, Role::Assistant, field(), DIALECT, self.losses),
+            }
+        }
+        self.put(Role::Assistant, content);
+    }
+
+    /// A thought that this vendor signed.
+    fn thought(&mut self, part: &Part) -> Option<Value> {
+        let Content::Reasoning(reasoning) = &part.content else { return None };
+        let Some(seal) = part.seal.as_ref().filter(|seal| seal.for_origin(self.target.origin).is_some()) else {
+            self.losses.ignored("reasoning", DIALECT);
+            return None;
+        };
+        let object = match seal.kind {
+            SealKind::Redacted => Object::typed("redacted_thinking").with("data", seal.data.as_str()),
+            SealKind::Signature | SealKind::Encrypted | SealKind::Thought => {
+                Object::typed("thinking").with("thinking", reasoning.joined()).with("signature", seal.data.as_str())
+            }
+        };
+        Some(object.into())
+    }
+
+    fn call(&mut self, call: &ToolCall, part: &Part, field: impl FnOnce() -> String) -> Value {
+        let input = adapt::arguments_as_object(call.kind, &call.arguments, field, self.losses);
+        let object = Object::typed("tool_use")
+            .with("id", mark::portable_id(&call.id).into_owned())
+            .with("name", self.names.wire(&call.name).into_owned())
+            .with("input", input);
+        object.with_some("cache_control", part.cache.as_ref().map(wire::cache_to)).into()
+    }
+}
+
+/// A document that is text is text for Anthropic too, whose base64 is for PDFs only.
+fn fitting_source(media: &Media) -> Source {
+    let Source::Base64 { mime, data } = &media.source else { return media.source.clone() };
+    if media.kind != MediaKind::Document {
+        return media.source.clone();
+    }
+    let is_text = mime.starts_with("text/") || matches!(mime.as_str(), "application/json" | "application/xml");
+    let text = || String::from_utf8(mark::lenient_base64().decode(data).ok()?).ok();
+    if let Some(text) = is_text.then(text).flatten() {
+        return Source::Text { text };
+    }
+    let mime = if mime.is_empty() { "application/pdf" } else { mime };
+    Source::Base64 { mime: mime.to_owned(), data: data.clone() }
+}
+
+/// A system message for models that take none in the middle.
+fn as_reminder(mut block: Value) -> Value {
+    if let Some(Value::String(text)) = block.get_mut("text") {
+        *text = format!("<system-reminder>\n{text}\n</system-reminder>");
+    }
+    block
+}
+
+fn text_block(text: &str) -> Value {
+    json!({"type": "text", "text": text})
+}
+
+/// A string if it is one plain text, else the list.
+fn shortest(mut blocks: Vec<Value>) -> Value {
+    match blocks.as_mut_slice() {
+        [one] if one["type"] == "text" && one.as_object().is_some_and(|map| map.len() == 2) => one["text"].take(),
+        _ => Value::Array(blocks),
+    }
+}
