@@ -133,8 +133,9 @@ impl Exchange {
     /// Serves one call. Dropping the future, or the stream that it returned, closes the provider's connection.
     pub async fn run(&self, call: Call) -> Answer {
         let mut settlement = Settlement::open(self.gateway.clone(), &call);
-        let (dialect, request_id) = (call.dialect, call.request_id.clone());
-        match or_bug(self.attempt(call, &mut settlement)).await {
+        let (dialect, request_id, product) = (call.dialect, call.request_id.clone(), call.product.clone());
+        let config: Arc<Config> = self.gateway.config.load_full();
+        match or_bug(self.attempt(call, &config, &mut settlement)).await {
             Ok(Reply::Whole(whole)) => {
                 let mut headers = whole.headers;
                 headers.extend(settlement.headers(true));
@@ -143,7 +144,7 @@ impl Exchange {
             }
             Ok(Reply::Stream { mut head, pump }) => {
                 head.extend(settlement.headers(false));
-                let relay = Relay::new(pump, settlement);
+                let relay = Relay::new(pump, settlement, &config, &product);
                 Answer { status: 200, headers: head, body: AnswerBody::Stream(Box::new(relay)) }
             }
             Err(failed) => {
@@ -155,10 +156,9 @@ impl Exchange {
         }
     }
 
-    async fn attempt(&self, call: Call, settlement: &mut Settlement) -> Result<Reply, Failed> {
-        let config: Arc<Config> = self.gateway.config.load_full();
-        let asked = admit::request(&call, &config)?;
-        let plan = Arc::new(plan::route(call, asked, &config, &self.gateway)?);
+    async fn attempt(&self, call: Call, config: &Config, settlement: &mut Settlement) -> Result<Reply, Failed> {
+        let asked = admit::request(&call, config)?;
+        let plan = Arc::new(plan::route(call, asked, config, &self.gateway)?);
         settlement.planned(&plan);
         let opening = dispatch::open(self.lanes.clone(), plan.clone(), self.gateway.clone());
         match plan.delivery {

@@ -11,6 +11,8 @@ use futures_util::Stream;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::LocalBoxStream;
 
+use crate::config::Config;
+use crate::config::products::OnHangUp;
 use crate::dialect::Delivery;
 use crate::exchange::dispatch::{Failed, Opened};
 use crate::exchange::memory::AnswerMemory;
@@ -18,7 +20,7 @@ use crate::exchange::plan::{Plan, UsageChunk};
 use crate::exchange::settle::Settlement;
 use crate::exchange::turn::{Completeness, Ended, Turn};
 use crate::fault::{Fault, FaultKind};
-use crate::ids::{ProviderName, RequestId};
+use crate::ids::{ProductName, ProviderName, RequestId};
 use crate::upstream::classify::{self, FailureKind, Outcome};
 
 /// A complete answer.
@@ -223,6 +225,11 @@ impl Pump {
         }
     }
 
+    /// Whether more is to come from the provider.
+    fn is_flowing(&self) -> bool {
+        matches!(self.stage, Stage::Flowing(_))
+    }
+
     /// The provider closed its answer: was that all of it?
     fn end(&mut self) -> Option<Piece> {
         let Ended { rest, said, completeness } = self.turn.end();
@@ -260,16 +267,29 @@ impl std::fmt::Debug for Pump {
 /// A stream on its way to the caller. Dropped before its end, it closes the provider's connection and settles the call.
 pub struct Relay(LocalBoxStream<'static, Bytes>);
 
-/// A pump and what it will have come to.
-struct Flow {
+/// A pump and what it will have come to; empty once both have been given away.
+struct Flow(Option<Running>);
+
+struct Running {
     pump: Box<Pump>,
     settlement: Settlement,
+    left: Left,
+}
+
+/// What happens when the caller leaves.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    then: OnHangUp,
+    /// How long the rest of an answer may be read for nobody.
+    at_most: Duration,
 }
 
 impl Relay {
     /// A relay that settles with `settlement` when the stream is over.
-    pub fn new(pump: Box<Pump>, settlement: Settlement) -> Self {
-        let flow = Box::new(Flow { pump, settlement });
+    pub fn new(pump: Box<Pump>, settlement: Settlement, config: &Config, product: &ProductName) -> Self {
+        let then = config.products.get(product).map(|product| product.on_hang_up).unwrap_or_default();
+        let left = Left { then, at_most: config.timeouts.total };
+        let flow = Flow(Some(Running { pump, settlement, left }));
         Self(Box::pin(futures_util::stream::unfold(flow, Flow::step)))
     }
 }
@@ -289,19 +309,20 @@ impl std::fmt::Debug for Relay {
 }
 
 impl Flow {
-    async fn step(mut self: Box<Self>) -> Option<(Bytes, Box<Self>)> {
-        match self.pump.next().await {
+    async fn step(mut self) -> Option<(Bytes, Self)> {
+        let Running { pump, settlement, .. } = self.0.as_mut()?;
+        match pump.next().await {
             Some(Piece::Bytes(bytes)) => {
-                self.settlement.passed(bytes.len());
+                settlement.passed(bytes.len());
                 Some((bytes, self))
             }
             Some(Piece::Broken(ending, fault)) => {
-                self.settlement.broke(&fault);
+                settlement.broke(&fault);
                 // An empty piece would be the end of a chunked body.
                 (!ending.is_empty()).then_some((ending, self))
             }
             None => {
-                self.settlement.completed();
+                settlement.completed();
                 None
             }
         }
@@ -311,6 +332,17 @@ impl Flow {
 /// Whatever ended the stream, what was seen of it counts.
 impl Drop for Flow {
     fn drop(&mut self) {
-        self.settlement.seen(self.pump.turn.seen());
+        let Some(Running { mut pump, mut settlement, left }) = self.0.take() else { return };
+        if left.then == OnHangUp::Drain && !settlement.has_ended() && pump.is_flowing() {
+            settlement.caller_left();
+            // The task ends with the provider's answer, with a provider's timeout, or after `at_most`; the worker's end ends it,
+            // too, and the call is settled in each case.
+            actix_rt::spawn(async move {
+                let _ = tokio::time::timeout(left.at_most, async { while pump.next().await.is_some() {} }).await;
+                settlement.seen(pump.turn.seen());
+            });
+            return;
+        }
+        settlement.seen(pump.turn.seen());
     }
 }

@@ -28,7 +28,8 @@ pub struct Settlement {
     received: Instant,
     served_by: Option<(ProviderName, ModelId)>,
     timings: Timings,
-    stream: Option<ActiveStream>,
+    is_stream: bool,
+    open_stream: Option<ActiveStream>,
     bytes_out: usize,
     seen: Seen,
     end: Option<End>,
@@ -61,7 +62,8 @@ impl Settlement {
             received: call.received,
             served_by: None,
             timings: Timings { auth: call.auth_took, ..Timings::default() },
-            stream: None,
+            is_stream: false,
+            open_stream: None,
             bytes_out: 0,
             seen: Seen::default(),
             end: None,
@@ -83,7 +85,8 @@ impl Settlement {
 
     /// The answer goes out as a stream.
     pub fn stream_opened(&mut self) {
-        self.stream = Some(self.gateway.metrics.stream_opened(&self.product));
+        self.is_stream = true;
+        self.open_stream = Some(self.gateway.metrics.stream_opened(&self.product));
     }
 
     /// Bytes went to the caller.
@@ -99,6 +102,17 @@ impl Settlement {
     /// The call ended before or with its head.
     pub fn answered(&mut self, status: u16, fault: Option<&Fault>) {
         self.end = Some(End { status, fault: fault.cloned() });
+    }
+
+    /// The caller has gone, and the answer is read on without it.
+    pub fn caller_left(&mut self) {
+        self.end = Some(unended());
+        self.open_stream = None;
+    }
+
+    /// Whether it is known how the call ended.
+    pub fn has_ended(&self) -> bool {
+        self.end.is_some()
     }
 
     /// The stream ended as it should.
@@ -157,7 +171,7 @@ impl Drop for Settlement {
             duration,
             overhead,
         });
-        if let (Some(provider), Some(_), Some(_)) = (provider, &self.stream, &end.fault) {
+        if let (Some(provider), true, Some(_)) = (provider, self.is_stream, &end.fault) {
             self.gateway.metrics.broken_stream(&self.product, provider);
         }
         self.log(&end, duration);
@@ -179,7 +193,7 @@ impl Settlement {
                     model = model,
                     status = end.status,
                     error.code = code,
-                    stream = self.stream.is_some(),
+                    stream = self.is_stream,
                     bytes_out = self.bytes_out,
                     duration_ms = duration.as_millis(),
                     $text

@@ -235,6 +235,29 @@ async fn a_caller_that_left_is_counted_as_499_and_is_no_failure_of_the_provider(
     assert_eq!(served.status(), 200, "the breaker took the caller's leaving for a failure");
 }
 
+#[tokio::test]
+async fn a_product_may_have_the_rest_of_an_answer_read_when_its_caller_leaves() {
+    let gateway = TestGateway::builder().product("thrifty", r#"on_hang_up = "drain""#).start().await;
+    let sandbox = gateway.openai();
+    let (event, rest) = (CASES[0].events[0], CASES[0].events[1..].concat());
+    let gate = Gate::new();
+    sandbox.script().push(Reply::sse().chunk(event).wait(&gate).chunk(rest));
+    let mut caller = gateway.raw().await;
+    let headers = format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n", gateway.key());
+    caller.post("/thrifty/v1/chat/completions", &headers, &(CASES[0].body)().to_string()).await;
+    caller.hear("assistant").await;
+    drop(caller);
+    let none_open = r#"llm_gateway_active_streams{product="thrifty"} 0"#;
+    wait::until("the leaving to be seen", || async { gateway.metrics().await.contains(none_open).then_some(()) }).await;
+    gate.open();
+
+    let line =
+        r#"llm_gateway_requests_total{endpoint="chat_completions",product="thrifty",provider="openai",status="499"} 1"#;
+    wait::until("the call to be counted", || async { gateway.metrics().await.contains(line).then_some(()) }).await;
+    let seen = sandbox.request(0).await;
+    assert!(seen.answered.is_some() && seen.peer_closed.is_none(), "the answer was not read to its end");
+}
+
 fn provider<'g>(gateway: &'g TestGateway, case: &Case) -> &'g Sandbox {
     match case.name {
         "messages" => gateway.anthropic(),
