@@ -171,6 +171,8 @@ impl FaultKind {
 pub struct Fault {
     /// What happened.
     pub kind: FaultKind,
+    /// The provider's own status, which stands where it said nothing else that can be passed on.
+    pub status: Option<u16>,
     /// A sentence that says what to do. Shown to the caller.
     pub message: String,
     /// The request's field at fault, `messages[3].content` for instance.
@@ -182,7 +184,7 @@ pub struct Fault {
 impl Fault {
     /// A fault with its sentence.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), param: None, retry_after: None }
+        Self { kind, status: None, message: message.into(), param: None, retry_after: None }
     }
 
     /// Names the request's field at fault.

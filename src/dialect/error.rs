@@ -37,8 +37,9 @@ pub struct ProviderError {
 
 /// The HTTP status of a fault; Anthropic's clients know 529 where others know 503.
 pub fn status(dialect: Dialect, fault: &Fault) -> u16 {
-    match (dialect, fault.kind.status()) {
+    match (dialect, fault.status.unwrap_or_else(|| fault.kind.status())) {
         (Dialect::Anthropic, 503) => 529,
+        (Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini, 529) => 503,
         (_, status) => status,
     }
 }

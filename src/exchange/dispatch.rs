@@ -132,11 +132,12 @@ fn provider_failure(plan: &Plan, head: &UpstreamHead, text: Bytes, retry_after: 
         400..500 => FaultKind::InvalidParameter,
         _ => FaultKind::UpstreamError,
     };
-    let is_native = said.is_some() && (400..600).contains(&head.status);
+    let is_native = said.is_some();
     let message =
         said.unwrap_or_else(|| format!("{} answered {} without an error that can be read", plan.provider, head.status));
-    let fault = Fault { retry_after, ..Fault::new(kind, message) };
-    if !is_native {
+    let is_error = (400..600).contains(&head.status);
+    let fault = Fault { retry_after, status: is_error.then_some(head.status), ..Fault::new(kind, message) };
+    if !(is_native && is_error) {
         // A page of some proxy in between: nothing that a caller's SDK could use.
         return Failed::Fault(fault);
     }
