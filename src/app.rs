@@ -38,6 +38,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a request's head may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a caller that was refused may go on sending, so that it sees the refusal and not a connection that was reset.
+const REFUSED_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How the gateway runs.
 #[derive(Clone, Debug)]
 pub enum Mode {
@@ -295,6 +298,7 @@ fn listen(
     .tcp_nodelay(true)
     .keep_alive(KEEP_ALIVE)
     .client_request_timeout(HEAD_TIMEOUT)
+    .client_disconnect_timeout(REFUSED_TIMEOUT)
     .shutdown_timeout(grace.as_secs().max(1))
     .disable_signals()
     .listen(listener)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix_web::web;
+use actix_web::{HttpRequest, Route, web};
 
 use crate::actors::provider::Providers;
 use crate::exchange::Gateway;
@@ -66,18 +66,31 @@ pub fn configure(audience: Audience) -> impl FnOnce(&mut web::ServiceConfig) {
             } else {
                 web::head().to(health::liveness)
             };
-            service.service(
-                web::resource(path).route(probe).route(head).default_service(web::to(render::method_not_allowed)),
-            );
+            service.service(web::resource(path).route(probe).route(head).default_service(others_refused("GET, HEAD")));
         }
         if audience != Audience::Callers {
             service
-                .service(web::resource("/health/actors").route(web::get().to(health::actors)))
-                .service(web::resource("/metrics").route(web::get().to(metrics::scrape)));
+                .service(
+                    web::resource("/health/actors")
+                        .route(web::get().to(health::actors))
+                        .default_service(others_refused("GET")),
+                )
+                .service(
+                    web::resource("/metrics")
+                        .route(web::get().to(metrics::scrape))
+                        .default_service(others_refused("GET")),
+                );
         }
         match audience {
             Audience::Callers | Audience::Both => service.default_service(web::to(call::any)),
             Audience::Operators => service.default_service(web::to(render::no_operator_page)),
         };
     }
+}
+
+/// Methods that a page does not take.
+fn others_refused(allowed: &'static str) -> Route {
+    web::to(move |request: HttpRequest, state: web::Data<State>| {
+        std::future::ready(render::method_not_allowed(&request, &state, allowed))
+    })
 }

@@ -1,19 +1,25 @@
 //! Answers everything that [`routes`] knows: calls to models, and the lists of them.
 
+use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::auth::access;
+use crate::dialect::Dialect;
 use crate::exchange::{Call, Exchange};
 use crate::fault::{Fault, FaultKind};
 use crate::http::State;
-use crate::http::extract::{self, Caller};
+use crate::http::extract::{self, Caller, Refused};
 use crate::http::models;
 use crate::http::render;
 use crate::http::routes::{self, CallTarget, Route, Target};
 use crate::ids::{ProductName, RequestId};
+use crate::telemetry::metrics::Endpoint;
 
 /// The product of a path that names none.
 const DEFAULT_PRODUCT: &str = "llm_gateway";
+
+/// Stands in metrics for what a caller made up.
+const UNKNOWN: &str = "unknown";
 
 /// Any path that is no probe and no operator's page.
 pub async fn any(
@@ -25,38 +31,48 @@ pub async fn any(
     let received = state.gateway.clock.now();
     let request_id = extract::request_id(&request);
     let path = request.path();
-    let Some(route) = routes::resolve(path) else {
-        let fault = Fault::new(
-            FaultKind::NotFound,
-            format!(
+    let route = routes::resolve(path);
+    let dialect = spoken(&request, route.as_ref());
+    let (endpoint, product, served) = match &route {
+        Some(route) => {
+            let served = serve(&request, route, payload, &state, &exchange, &request_id, received).await;
+            (route.endpoint(), known_product(&state, route), served)
+        }
+        None => {
+            let said = format!(
                 "there is nothing at {}; the calls are POST /v1/chat/completions, /v1/responses, /v1/messages and Google's \
-                     /v1beta/models/{{model}}:generateContent",
+                 /v1beta/models/{{model}}:generateContent",
                 extract::shown(path)
-            ),
-        );
-        extract::discard(payload, &state).await;
-        return render::fault(&state, crate::dialect::Dialect::OpenAiChat, &request_id, &fault);
+            );
+            let fault = Fault::new(FaultKind::NotFound, said);
+            (Endpoint("unknown"), ProductName::from(UNKNOWN), Err(Refused::skimmed(fault, payload).await))
+        }
     };
-    let dialect = route.dialect();
-    match serve(&request, &route, payload, &state, &exchange, &request_id, received).await {
+    match served {
         Ok(response) => response,
-        Err(Refused { fault, payload }) => {
-            // A caller that is still sending would not see an answer on a connection that is closed under it.
-            if let Some(payload) = payload {
-                extract::discard(payload, &state).await;
-            }
+        Err(Refused { fault, unread }) => {
             let status = crate::dialect::error::status(dialect, &fault);
-            let product = known_product(&state, &route);
-            render::count_refusal(&state, &product, route.endpoint(), status, received, &fault, &request_id);
-            render::fault(&state, dialect, &request_id, &fault)
+            render::count_refusal(&state, &product, endpoint, status, received, &fault, &request_id);
+            let mut response = render::fault(&state, dialect, &request_id, &fault);
+            if let (FaultKind::MethodNotAllowed, Some(route)) = (fault.kind, &route) {
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static(route.method()));
+            }
+            match unread {
+                Some(rest) => render::before_the_body_ends(response, rest),
+                None => response,
+            }
         }
     }
 }
 
-/// A refusal, with what is still unread of the request.
-struct Refused {
-    fault: Fault,
-    payload: Option<web::Payload>,
+/// In whose words a refusal is written. What is no call may be asked by any vendor's SDK; Anthropic's names itself.
+fn spoken(request: &HttpRequest, route: Option<&Route<'_>>) -> Dialect {
+    let is_call = route.is_some_and(|route| matches!(route.target, Target::Call(_)));
+    let by_path = route.map_or_else(|| routes::likely_dialect(request.path()), Route::dialect);
+    if !is_call && by_path == Dialect::OpenAiChat && request.headers().contains_key("anthropic-version") {
+        return Dialect::Anthropic;
+    }
+    by_path
 }
 
 async fn serve(
@@ -70,20 +86,25 @@ async fn serve(
 ) -> Result<HttpResponse, Refused> {
     let caller = match identify(request, route, state).await {
         Ok(caller) => caller,
-        Err(fault) => return Err(Refused { fault, payload: Some(payload) }),
+        Err(fault) => return Err(Refused::skimmed(fault, payload).await),
     };
     let auth_took = state.gateway.clock.now().saturating_duration_since(received);
     let target = match &route.target {
         Target::Models(shape) => {
-            return Ok(models::list(request, state, &caller, *shape));
+            let response = models::list(request, state, &caller, *shape);
+            render::count_served(state, &caller.product, route.endpoint(), received, request_id);
+            return Ok(response);
         }
-        Target::Model(shape, id) => {
-            return models::one(request, state, &caller, *shape, id)
-                .map_err(|fault| Refused { fault, payload: Some(payload) });
-        }
+        Target::Model(shape, id) => match models::one(request, state, &caller, *shape, id) {
+            Ok(response) => {
+                render::count_served(state, &caller.product, route.endpoint(), received, request_id);
+                return Ok(response);
+            }
+            Err(fault) => return Err(Refused::skimmed(fault, payload).await),
+        },
         Target::Call(target) => target,
     };
-    let body = extract::body(request, payload, state).await.map_err(|fault| Refused { fault, payload: None })?;
+    let body = extract::body(request, payload, state).await?;
     let call = Call {
         request_id: request_id.clone(),
         product: caller.product,
@@ -133,5 +154,5 @@ fn from_path(target: &CallTarget<'_>, query: &str) -> Option<(String, crate::dia
 fn known_product(state: &State, route: &Route<'_>) -> ProductName {
     let config = state.gateway.config.load();
     let asked = route.product.unwrap_or(DEFAULT_PRODUCT);
-    config.products.get_key_value(asked).map_or_else(|| ProductName::from("unknown"), |(name, _)| name.clone())
+    config.products.get_key_value(asked).map_or_else(|| ProductName::from(UNKNOWN), |(name, _)| name.clone())
 }

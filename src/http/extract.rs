@@ -17,11 +17,11 @@ use crate::http::State;
 use crate::http::routes::Route;
 use crate::ids::{ProductName, RequestId};
 
-/// How much of a refused request's body is read and thrown away, so that the refusal can be seen.
-const DISCARD_AT_MOST: usize = 64 * 1024 * 1024;
+/// How much of a refused request's body is read at most before the refusal goes out, in bytes.
+const SKIM_AT_MOST: usize = 256 * 1024;
 
 /// How long that may take.
-const DISCARD_FOR: Duration = Duration::from_secs(10);
+const SKIM_FOR: Duration = Duration::from_millis(250);
 
 /// What is reserved at once for a body that says how long it is, in bytes.
 const FIRST_CAPACITY: usize = 1024 * 1024;
@@ -33,6 +33,14 @@ pub struct Caller {
     pub product: ProductName,
     /// Whose token it is.
     pub principal: Arc<Principal>,
+}
+
+/// A request that is not served.
+pub struct Refused {
+    /// Why.
+    pub fault: Fault,
+    /// What is left of its body, if that was not read to its end.
+    pub unread: Option<web::Payload>,
 }
 
 /// The request's id: made by the root span, from the caller's where that was sane.
@@ -62,12 +70,13 @@ pub fn token(request: &HttpRequest, route: &Route<'_>) -> Result<Token, Fault> {
     let mut presented: Vec<Presented<'_>> = Vec::with_capacity(2);
     presented.extend(all(actix_web::http::header::AUTHORIZATION).into_iter().map(Presented::Authorization));
     presented.extend(all(X_API_KEY).into_iter().map(Presented::ApiKeyHeader));
-    let in_query;
+    let in_query: Vec<String>;
     if route.dialect() == Dialect::Gemini {
         presented.extend(all(X_GOOG_API_KEY).into_iter().map(Presented::GoogleKey));
         in_query = url::form_urlencoded::parse(request.query_string().as_bytes())
-            .find(|(name, _)| name == "key")
-            .map(|(_, value)| value.into_owned());
+            .filter(|(name, _)| name == "key")
+            .map(|(_, value)| value.into_owned())
+            .collect();
         presented.extend(in_query.iter().map(|value| Presented::GoogleKey(value.as_bytes())));
     }
     token::pick(presented)
@@ -77,51 +86,56 @@ pub fn token(request: &HttpRequest, route: &Route<'_>) -> Result<Token, Fault> {
 ///
 /// # Errors
 /// 413, 408, 415, and 400 for a body that ended early.
-pub async fn body(request: &HttpRequest, payload: web::Payload, state: &State) -> Result<Bytes, Fault> {
+pub async fn body(request: &HttpRequest, mut payload: web::Payload, state: &State) -> Result<Bytes, Refused> {
     let config = state.gateway.config.load();
     let (limit, patience) = (config.server.body_limit, config.server.body_timeout);
     drop(config);
-    if let Err(fault) = acceptable(request.headers(), limit) {
-        discard(payload, state).await;
-        return Err(fault);
+    let declared = declared(request.headers());
+    if declared.is_some_and(|length| length > limit) {
+        return Err(Refused { fault: too_large(limit), unread: Some(payload) });
     }
-    match tokio::time::timeout(patience, collect(payload, limit, declared(request.headers()))).await {
-        Err(_) => Err(Fault::new(
-            FaultKind::SlowBody,
-            format!("the request's body did not arrive within {} s", patience.as_secs_f64()),
-        )),
-        Ok(Err(Unreadable::TooLarge(rest))) => {
-            discard(rest, state).await;
-            Err(too_large(limit))
-        }
-        Ok(Err(Unreadable::Cut)) => {
-            Err(Fault::new(FaultKind::InvalidJson, "the request's body ended before it was complete; send it again"))
-        }
+    if let Err(fault) = acceptable(request.headers()) {
+        return Err(Refused::skimmed(fault, payload).await);
+    }
+    match tokio::time::timeout(patience, collect(&mut payload, limit, declared)).await {
         Ok(Ok(body)) => Ok(body),
+        Ok(Err(Unreadable::TooLarge)) => Err(Refused { fault: too_large(limit), unread: Some(payload) }),
+        Ok(Err(Unreadable::Cut)) => {
+            let said = "the request's body ended before it was complete; send it again";
+            Err(Refused { fault: Fault::new(FaultKind::InvalidJson, said), unread: None })
+        }
+        Err(_) => {
+            let said = format!("the request's body did not arrive within {} s", patience.as_secs_f64());
+            Err(Refused { fault: Fault::new(FaultKind::SlowBody, said), unread: Some(payload) })
+        }
     }
 }
 
-/// Reads on and throws away what a refused request still sends, within bounds.
-pub async fn discard(mut payload: web::Payload, _state: &State) {
-    let mut left = DISCARD_AT_MOST;
-    let reading = async {
-        while let Some(Ok(piece)) = payload.next().await {
-            left = left.saturating_sub(piece.len());
-            if left == 0 {
-                break;
+impl Refused {
+    /// A refusal that does not depend on the body. What of it is there already is read, so that the connection can serve
+    /// the next request.
+    pub async fn skimmed(fault: Fault, mut payload: web::Payload) -> Self {
+        let mut left = SKIM_AT_MOST;
+        let reading = async {
+            while let Some(Ok(piece)) = payload.next().await {
+                left = left.saturating_sub(piece.len());
+                if left == 0 {
+                    return false;
+                }
             }
-        }
-    };
-    // Out of patience is as good as done: the connection is closed then.
-    let _ = tokio::time::timeout(DISCARD_FOR, reading).await;
+            true
+        };
+        let is_read = tokio::time::timeout(SKIM_FOR, reading).await.unwrap_or(false);
+        Self { fault, unread: (!is_read).then_some(payload) }
+    }
 }
 
 enum Unreadable {
-    TooLarge(web::Payload),
+    TooLarge,
     Cut,
 }
 
-async fn collect(mut payload: web::Payload, limit: usize, declared: Option<usize>) -> Result<Bytes, Unreadable> {
+async fn collect(payload: &mut web::Payload, limit: usize, declared: Option<usize>) -> Result<Bytes, Unreadable> {
     let mut first: Option<Bytes> = None;
     let mut all = BytesMut::new();
     while let Some(piece) = payload.next().await {
@@ -130,7 +144,7 @@ async fn collect(mut payload: web::Payload, limit: usize, declared: Option<usize
             Unreadable::Cut
         })?;
         if first.as_ref().map_or(0, Bytes::len).max(all.len()) + piece.len() > limit {
-            return Err(Unreadable::TooLarge(payload));
+            return Err(Unreadable::TooLarge);
         }
         match (&first, all.is_empty()) {
             // Most bodies come in one piece, and need no copy.
@@ -150,11 +164,8 @@ async fn collect(mut payload: web::Payload, limit: usize, declared: Option<usize
     Ok(if all.is_empty() { first.unwrap_or_default() } else { all.freeze() })
 }
 
-/// What the head alone rules out.
-fn acceptable(headers: &HeaderMap, limit: usize) -> Result<(), Fault> {
-    if declared(headers).is_some_and(|length| length > limit) {
-        return Err(too_large(limit));
-    }
+/// Whether the body is declared as something that is read here.
+fn acceptable(headers: &HeaderMap) -> Result<(), Fault> {
     if let Some(encoding) = headers.get(CONTENT_ENCODING)
         && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
     {

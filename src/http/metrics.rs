@@ -8,14 +8,18 @@ use prometheus::{IntGauge, IntGaugeVec, Opts};
 use crate::actors::report::ActorState;
 use crate::fault::{Fault, FaultKind};
 use crate::http::{self, extract, health, render};
+use crate::ids::ModelId;
 use crate::upstream::breaker::State as BreakerState;
+
+/// Stands for every model that is not in the catalog.
+const OTHER_MODEL: &str = "other";
 
 /// Everything that is counted.
 pub async fn scrape(request: HttpRequest, state: web::Data<http::State>) -> HttpResponse {
     let text = moment(&state).and_then(|moment| state.gateway.metrics.render(&moment));
     let id = extract::request_id(&request);
     std::future::ready(match text {
-        Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text),
+        Ok(text) => render::page(&state, 200, &id, "text/plain; version=0.0.4", text),
         Err(error) => {
             tracing::error!(error = %error, "the metrics could not be written");
             let fault = Fault::new(FaultKind::Internal, "the metrics could not be written; the log says why");
@@ -39,13 +43,17 @@ fn moment(state: &http::State) -> Result<Vec<MetricFamily>, prometheus::Error> {
     }
     let open = vector(
         "llm_gateway_breaker_open",
-        "1 while the breaker refuses calls; model is empty for the upstream as a whole.",
+        "1 while the breaker refuses calls; model is empty for the upstream as a whole, other for all that the catalog lacks.",
         &["provider", "upstream", "model"],
     )?;
     for report in state.providers.breakers() {
-        let model = report.model.as_ref().map_or("", crate::ids::ModelId::as_str);
-        let labels = [report.provider.as_str(), report.upstream.as_str(), model];
-        open.with_label_values(&labels).set(i64::from(report.state != BreakerState::Closed));
+        // A caller can name models that nobody knows; each would be a series.
+        let known = |id: &ModelId| state.gateway.catalog.models().any(|model| model.id == *id);
+        let model = report.model.as_ref().map_or("", |id| if known(id) { id.as_str() } else { OTHER_MODEL });
+        let open = open.with_label_values(&[report.provider.as_str(), report.upstream.as_str(), model]);
+        if report.state != BreakerState::Closed {
+            open.set(1);
+        }
     }
     let auth = vector("llm_gateway_auth_events", "Token look-ups since the start, by what came of them.", &["result"])?;
     for (result, count) in state.gateway.auth.counts() {

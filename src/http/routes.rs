@@ -157,6 +157,18 @@ pub fn resolve(path: &str) -> Option<Route<'_>> {
     }
 }
 
+/// Whose SDK would call a path that is not served.
+pub fn likely_dialect(path: &str) -> Dialect {
+    let mut parts = path.split('/').skip(1);
+    let version = parts.by_ref().take(2).find(|part| matches!(*part, "v1" | "v1beta"));
+    match (version, parts.find(|part| *part != "v1")) {
+        (Some("v1beta"), _) => Dialect::Gemini,
+        (Some(_), Some("messages")) => Dialect::Anthropic,
+        (Some(_), Some("responses")) => Dialect::OpenAiResponses,
+        _ => Dialect::OpenAiChat,
+    }
+}
+
 fn target<'a>(version: &str, rest: &'a str) -> Option<Target<'a>> {
     let (shape, rest) = match version {
         "v1" => (ListShape::OpenAiOrAnthropic, rest.strip_prefix("v1/").unwrap_or(rest)),
@@ -265,6 +277,24 @@ mod tests {
             "/v1/chat/completions/",
         ] {
             assert_eq!(resolve(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_not_served_has_somebody_who_would_call_it() {
+        for (path, dialect) in [
+            ("/v1/messages/batches", Dialect::Anthropic),
+            ("/v1/v1/messages/batches", Dialect::Anthropic),
+            ("/wizard/v1/messages/batches", Dialect::Anthropic),
+            ("/v1/responses/resp_1", Dialect::OpenAiResponses),
+            ("/v1beta/files", Dialect::Gemini),
+            ("/array/v1beta/cachedContents", Dialect::Gemini),
+            ("/v1/embeddings", Dialect::OpenAiChat),
+            ("/messages", Dialect::OpenAiChat),
+            ("/", Dialect::OpenAiChat),
+            ("", Dialect::OpenAiChat),
+        ] {
+            assert_eq!(likely_dialect(path), dialect, "{path}");
         }
     }
 
