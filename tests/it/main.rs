@@ -3,15 +3,19 @@
 
 mod actors;
 mod auth;
+mod bad_input;
 mod breaker;
 mod cli;
+mod errors;
 mod keys;
 mod layers;
 mod migrate;
 mod native;
+mod operators;
 mod outage;
 mod process;
 mod sandbox;
+mod shutdown;
 mod streams;
 mod support;
 mod upstream;

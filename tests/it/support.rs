@@ -4,6 +4,7 @@
 //! a condition with a deadline (see [`wait`]).
 
 pub(crate) mod binary;
+pub(crate) mod endpoints;
 pub(crate) mod gateway;
 pub(crate) mod keys;
 pub(crate) mod own_postgres;

@@ -92,6 +92,17 @@ impl Running {
         self.listens_at().expect("the gateway has not said where it listens")
     }
 
+    /// The most memory that it ever held, in bytes (`VmHWM` in `/proc`).
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub(crate) fn peak_memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it has ended");
+        let kib: usize = line.trim().trim_end_matches(" kB").parse().unwrap();
+        kib * 1024
+    }
+
     /// What it told people so far.
     pub(crate) fn stderr(&self) -> String {
         self.stderr.so_far()
