@@ -12,7 +12,10 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::rt::task::JoinHandle;
 use actix_web::{HttpServer, web};
 use arc_swap::ArcSwap;
-use tokio::signal::unix::{SignalKind, signal};
+use futures_util::future::select_all;
+use tokio::net::TcpSocket;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Semaphore;
 use tracing_actix_web::TracingLogger;
 
 use crate::actors::auth::{Auth, DevelopmentKey};
@@ -40,6 +43,12 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a caller that was refused may go on sending, so that it sees the refusal and not a connection that was reset.
 const REFUSED_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many connections may wait to be taken. The standard library's 128 overflows in a burst, and each that does costs its
+/// caller a second.
+const BACKLOG: u32 = 1024;
+
+/// How many answers may be read to their end for callers that have left.
+const MOST_DRAINS: usize = 256;
 
 /// How the gateway runs.
 #[derive(Clone, Debug)]
@@ -106,6 +115,31 @@ pub struct App {
     listeners: Vec<Listener>,
     state: State,
     sandboxes: Vec<Sandbox>,
+    control: Arbiter,
+}
+
+/// The signals that end a gateway. Made before it listens, so that none is missed.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Takes SIGTERM and SIGINT over from the system, for the whole process.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The next one.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// One HTTP server and the task that runs it.
@@ -142,8 +176,10 @@ impl App {
         let memory = Arc::new(AnswerMemory::new(config.server.answer_memory));
         let drain = config.drain.clone();
         let config: SharedConfig = Arc::new(ArcSwap::from_pointee(config));
+        // The supervisors' own thread: it outlives the HTTP workers, and no accept loop or look-up is in their way.
+        let control = Arbiter::new();
         let auth = Auth::start(database, config.clone(), clock.clone(), development_key);
-        let providers = Providers::start(config.clone(), clock.clone(), Tls::web()?, &Arbiter::current());
+        let providers = Providers::start(config.clone(), clock.clone(), Tls::web()?, &control.handle());
         let gateway = Arc::new(Gateway {
             config,
             catalog: Arc::new(catalog),
@@ -152,6 +188,7 @@ impl App {
             metrics: Metrics::new()?,
             clock,
             memory,
+            drains: Arc::new(Semaphore::new(MOST_DRAINS)),
         });
         let state = State { gateway, providers, draining: Draining::default() };
 
@@ -166,7 +203,7 @@ impl App {
                 Some(address)
             }
         };
-        Ok(Self { address, admin_address, listeners, state, sandboxes })
+        Ok(Self { address, admin_address, listeners, state, sandboxes, control })
     }
 
     /// Where callers reach it.
@@ -189,18 +226,32 @@ impl App {
         &self.sandboxes
     }
 
-    /// Runs until SIGTERM or SIGINT, then drains.
+    /// Runs until a signal, then drains; a second signal ends that.
     ///
     /// # Errors
-    /// When the signals cannot be listened for.
-    pub async fn run_until_signalled(self) -> std::io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+    /// When a listener ended by itself.
+    pub async fn run(mut self, mut signals: Signals) -> std::io::Result<()> {
+        let ended = select_all(self.listeners.iter_mut().map(|listener| &mut listener.task));
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            () = signals.next() => {}
+            (outcome, ..) = ended => {
+                return Err(match outcome {
+                    Ok(Ok(())) => std::io::Error::other("a listener ended although nobody asked it to"),
+                    Ok(Err(error)) => error,
+                    Err(lost) => std::io::Error::other(lost),
+                });
+            }
         }
-        self.stop().await;
+        let handles: Vec<ServerHandle> = self.listeners.iter().map(|listener| listener.handle.clone()).collect();
+        tokio::select! {
+            () = self.stop() => {}
+            () = signals.next() => {
+                tracing::warn!("a second signal: open streams are cut");
+                for handle in handles {
+                    handle.stop(false).await;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -222,6 +273,7 @@ impl App {
         for sandbox in self.sandboxes {
             sandbox.stop().await;
         }
+        self.control.stop();
         tracing::info!("stopped");
     }
 }
@@ -267,7 +319,13 @@ fn workers(config: &Config) -> usize {
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)?.into_std()
+    };
+    listen().map_err(|source| StartError::Listen { address, source })
 }
 
 fn local_address(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, StartError> {
@@ -284,13 +342,17 @@ fn listen(
 ) -> Result<Listener, StartError> {
     let state = state.clone();
     let server: Server = HttpServer::new(move || {
-        // Called once on each worker's own thread: its lanes hold that thread's connections.
-        let exchange = Exchange::new(state.gateway.clone(), state.providers.start_lanes());
-        actix_web::App::new()
+        let app = actix_web::App::new()
             .wrap(TracingLogger::<RequestSpan>::new())
             .app_data(web::Data::new(state.clone()))
-            .app_data(web::Data::new(exchange))
-            .configure(http::configure(audience))
+            .configure(http::configure(audience));
+        match audience {
+            Audience::Operators => app,
+            Audience::Callers | Audience::Both => {
+                // Called once on each worker's own thread: its lanes hold that thread's connections.
+                app.app_data(web::Data::new(Exchange::new(state.gateway.clone(), state.providers.start_lanes())))
+            }
+        }
     })
     .workers(workers)
     // Without these a caller that leaves goes unnoticed while the provider is silent, and streams advance in 44 ms steps.
@@ -300,6 +362,7 @@ fn listen(
     .client_request_timeout(HEAD_TIMEOUT)
     .client_disconnect_timeout(REFUSED_TIMEOUT)
     .shutdown_timeout(grace.as_secs().max(1))
+    .shutdown_timeout(grace.as_secs() + u64::from(grace.subsec_nanos() > 0))
     .disable_signals()
     .listen(listener)
     .map_err(|source| StartError::Listen { address, source })?

@@ -12,6 +12,7 @@ use std::time::Duration;
 use actix_http::header::{HeaderName, HeaderValue};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use tokio::sync::Semaphore;
 
 use crate::actors::auth::Auth;
 use crate::actors::lane::Lanes;
@@ -55,6 +56,8 @@ pub struct Gateway {
     pub clock: Clock,
     /// What whole answers may hold together.
     pub memory: Arc<AnswerMemory>,
+    /// How many answers may be read to their end for callers that have left.
+    pub drains: Arc<Semaphore>,
 }
 
 /// One worker's way to the providers.
@@ -144,7 +147,7 @@ impl Exchange {
             }
             Ok(Reply::Stream { mut head, pump }) => {
                 head.extend(settlement.headers(false));
-                let relay = Relay::new(pump, settlement, &config, &product);
+                let relay = Relay::new(pump, settlement, &config, &product, &self.gateway.drains);
                 Answer { status: 200, headers: head, body: AnswerBody::Stream(Box::new(relay)) }
             }
             Err(failed) => {

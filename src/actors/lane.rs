@@ -84,8 +84,15 @@ impl From<Shut> for Refused {
 }
 
 impl Lanes {
+    /// One for each provider that is configured; those that a reload adds start with their first call.
     pub(super) fn new(providers: Providers, worker: usize) -> Self {
-        Self(Rc::new(Inner { providers, worker, lanes: RefCell::default() }))
+        let lanes = Self(Rc::new(Inner { providers, worker, lanes: RefCell::default() }));
+        let config = lanes.0.providers.config().load_full();
+        for provider in config.providers.keys() {
+            // One that cannot be started is refused when it is asked for.
+            let _ = lanes.lane(provider);
+        }
+        lanes
     }
 
     /// Leave to call a model of a provider, at the first of its upstreams whose breaker allows it.

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use crate::app::{App, Mode};
+use crate::app::{App, Mode, Signals};
 use crate::catalog::Catalog;
 use crate::cli::serve::RunError;
 use crate::config::Config;
@@ -21,6 +21,7 @@ pub fn run(config: Config, catalog: Catalog, data: PathBuf) -> Result<(), RunErr
             .filter(|(_, provider)| provider.is_configured())
             .map(|(name, _)| name.to_string())
             .collect();
+        let signals = Signals::listen()?;
         let app = App::start(config, catalog, Mode::Dev { data }).await?;
         let mut stderr = std::io::stderr().lock();
         let address = app.address();
@@ -39,7 +40,7 @@ pub fn run(config: Config, catalog: Catalog, data: PathBuf) -> Result<(), RunErr
             crate::auth::token::DEVELOPMENT_KEY,
         )?;
         drop(stderr);
-        app.run_until_signalled().await?;
+        app.run(signals).await?;
         Ok(())
     })
 }

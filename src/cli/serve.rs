@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use crate::app::{App, Mode, StartError};
+use crate::app::{App, Mode, Signals, StartError};
 use crate::catalog::Catalog;
 use crate::config::Config;
 
@@ -24,6 +24,7 @@ pub enum RunError {
 pub fn run(config: Config, catalog: Catalog) -> Result<(), RunError> {
     super::install_crypto();
     actix_web::rt::System::new().block_on(async {
+        let signals = Signals::listen()?;
         let app = App::start(config, catalog, Mode::Serve).await?;
         let mut stderr = std::io::stderr().lock();
         writeln!(stderr, "listening on http://{}", app.address())?;
@@ -31,7 +32,7 @@ pub fn run(config: Config, catalog: Catalog) -> Result<(), RunError> {
             writeln!(stderr, "operators: http://{admin}/health/actors and http://{admin}/metrics")?;
         }
         drop(stderr);
-        app.run_until_signalled().await?;
+        app.run(signals).await?;
         Ok(())
     })
 }

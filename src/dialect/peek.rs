@@ -76,7 +76,7 @@ pub enum StreamOptions {
 ///
 /// # Errors
 /// 400: the body is empty, no JSON or no object, `model` or what is to be answered is missing or of a wrong type (the field
-/// is named), or `model` is there twice.
+/// is named), or a member that decides something is there twice.
 pub fn peek(dialect: Dialect, operation: Operation, body: &[u8]) -> Result<Peek, Fault> {
     let text = object(body)?;
     let mut peek = match dialect {
@@ -130,12 +130,13 @@ pub(super) struct Draft<'b> {
     body: &'b str,
     pub(super) peek: Peek,
     fault: Option<Fault>,
-    saw_model: bool,
+    /// A bit for each watched member that was there.
+    seen: u32,
 }
 
 impl<'b> Draft<'b> {
     pub(super) fn new(body: &'b str) -> Self {
-        Self { body, peek: Peek::default(), fault: None, saw_model: false }
+        Self { body, peek: Peek::default(), fault: None, seen: 0 }
     }
 
     /// Where a value of the body is.
@@ -154,11 +155,19 @@ impl<'b> Draft<'b> {
         self.refuse(Fault::new(FaultKind::InvalidParameter, format!("{param} must be {what}")).at(param));
     }
 
-    pub(super) fn model(&mut self, raw: &RawValue) {
-        if std::mem::replace(&mut self.saw_model, true) {
-            let said = "model is there twice; name one model";
-            return self.refuse(Fault::new(FaultKind::InvalidParameter, said).at("model"));
+    /// Refuses a member that is there twice: the provider might take the other one than was looked at here.
+    pub(super) fn once(&mut self, place: usize, watched: &[&str]) {
+        let bit = 1_u32 << (place % 32);
+        if self.seen & bit != 0
+            && let Some(param) = watched.get(place)
+        {
+            let said = format!("{param} is there twice; send it once");
+            self.refuse(Fault::new(FaultKind::InvalidParameter, said).at(*param));
         }
+        self.seen |= bit;
+    }
+
+    pub(super) fn model(&mut self, raw: &RawValue) {
         if raw.get() == "null" {
             return;
         }

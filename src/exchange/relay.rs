@@ -10,10 +10,12 @@ use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::LocalBoxStream;
+use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::config::products::OnHangUp;
 use crate::dialect::Delivery;
+use crate::dialect::error::ProviderError;
 use crate::exchange::dispatch::{Failed, Opened};
 use crate::exchange::memory::AnswerMemory;
 use crate::exchange::plan::{Plan, UsageChunk};
@@ -22,6 +24,9 @@ use crate::exchange::turn::{Completeness, Ended, Turn};
 use crate::fault::{Fault, FaultKind};
 use crate::ids::{ProductName, ProviderName, RequestId};
 use crate::upstream::classify::{self, FailureKind, Outcome};
+
+/// How long the end of a connection is waited for once the answer is all there.
+const AFTER_THE_END: Duration = Duration::from_secs(1);
 
 /// A complete answer.
 #[derive(Clone, Debug)]
@@ -75,7 +80,13 @@ pub async fn whole(
     let body = joined(first, more);
     match plan.answer(&head, body) {
         Ok((answer, seen)) => {
-            lease.report(Outcome::Success);
+            match &seen.error {
+                None => lease.report(Outcome::Success),
+                Some(error) => {
+                    lease.report(in_band(error));
+                    settlement.broke(&Fault::new(FaultKind::UpstreamError, error.message.clone()));
+                }
+            }
             settlement.seen(seen);
             Ok(answer)
         }
@@ -84,6 +95,18 @@ pub async fn whole(
             Err(fault.into())
         }
     }
+}
+
+/// What an error says of the provider that is told in an answer with a status of success.
+fn in_band(error: &ProviderError) -> Outcome {
+    let blames_caller = |word: &String| {
+        let word = word.to_ascii_lowercase();
+        word.contains("invalid") || word.contains("not_found") || word.contains("content") || word.contains("policy")
+    };
+    if error.kind.iter().chain(&error.code).any(blames_caller) {
+        return Outcome::Success;
+    }
+    Outcome::Failure(FailureKind::Status)
 }
 
 /// Most answers come in one piece, and need no copy.
@@ -203,6 +226,12 @@ impl Pump {
                     Ok(Ok(opened)) => self.flow(opened),
                     Ok(Err(failed)) => return Some(self.broken(failed.as_fault().clone())),
                 },
+                // All is said: what is left is the end of the connection, and nobody needs to wait long for that.
+                Stage::Flowing(opened) if self.turn.is_final() => {
+                    let _ = tokio::time::timeout(AFTER_THE_END, async { while opened.body.next().await.is_some() {} })
+                        .await;
+                    return self.end();
+                }
                 Stage::Flowing(opened) => match tokio::time::timeout(self.keepalive, opened.body.next()).await {
                     Err(_) => {
                         if let Some(silence) = self.turn.keepalive() {
@@ -215,6 +244,7 @@ impl Pump {
                             return Some(Piece::Bytes(passed));
                         }
                     }
+                    Ok(Some(Err(_))) if self.turn.may_end() => return self.end(),
                     Ok(Some(Err(error))) => {
                         self.report(classify::failure(&error));
                         return Some(self.broken(error.into()));
@@ -238,9 +268,9 @@ impl Pump {
             let said = format!("the stream of {} was cut before its end", self.provider);
             return Some(self.broken(Fault::new(FaultKind::UpstreamError, said)));
         }
-        if let Some(fault) = said {
-            self.report(Outcome::Failure(FailureKind::Status));
-            return Some(Piece::Broken(rest, fault));
+        if let Some(error) = said {
+            self.report(in_band(&error));
+            return Some(Piece::Broken(rest, Fault::new(FaultKind::UpstreamError, error.message)));
         }
         self.report(Outcome::Success);
         (!rest.is_empty()).then_some(Piece::Bytes(rest))
@@ -277,18 +307,25 @@ struct Running {
 }
 
 /// What happens when the caller leaves.
-#[derive(Clone, Copy, Debug)]
 struct Left {
     then: OnHangUp,
+    /// Bounds how many answers are read for nobody.
+    room: Arc<Semaphore>,
     /// How long the rest of an answer may be read for nobody.
     at_most: Duration,
 }
 
 impl Relay {
     /// A relay that settles with `settlement` when the stream is over.
-    pub fn new(pump: Box<Pump>, settlement: Settlement, config: &Config, product: &ProductName) -> Self {
+    pub fn new(
+        pump: Box<Pump>,
+        settlement: Settlement,
+        config: &Config,
+        product: &ProductName,
+        room: &Arc<Semaphore>,
+    ) -> Self {
         let then = config.products.get(product).map(|product| product.on_hang_up).unwrap_or_default();
-        let left = Left { then, at_most: config.timeouts.total };
+        let left = Left { then, room: room.clone(), at_most: config.timeouts.total };
         let flow = Flow(Some(Running { pump, settlement, left }));
         Self(Box::pin(futures_util::stream::unfold(flow, Flow::step)))
     }
@@ -333,13 +370,18 @@ impl Flow {
 impl Drop for Flow {
     fn drop(&mut self) {
         let Some(Running { mut pump, mut settlement, left }) = self.0.take() else { return };
-        if left.then == OnHangUp::Drain && !settlement.has_ended() && pump.is_flowing() {
+        if left.then == OnHangUp::Drain
+            && !settlement.has_ended()
+            && pump.is_flowing()
+            && let Ok(permit) = left.room.try_acquire_owned()
+        {
             settlement.caller_left();
             // The task ends with the provider's answer, with a provider's timeout, or after `at_most`; the worker's end ends it,
             // too, and the call is settled in each case.
             actix_rt::spawn(async move {
                 let _ = tokio::time::timeout(left.at_most, async { while pump.next().await.is_some() {} }).await;
                 settlement.seen(pump.turn.seen());
+                drop(permit);
             });
             return;
         }

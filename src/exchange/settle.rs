@@ -101,7 +101,8 @@ impl Settlement {
 
     /// The call ended before or with its head.
     pub fn answered(&mut self, status: u16, fault: Option<&Fault>) {
-        self.end = Some(End { status, fault: fault.cloned() });
+        let known = self.end.take().and_then(|end| end.fault);
+        self.end = Some(End { status, fault: fault.cloned().or(known) });
     }
 
     /// The caller has gone, and the answer is read on without it.

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use crate::dialect::error::{self, ProviderError};
 use crate::dialect::seen::Seen;
 use crate::dialect::{Delivery, Dialect, keepalive};
-use crate::fault::{Fault, FaultKind};
+use crate::fault::Fault;
 use crate::ids::RequestId;
 use crate::ir::ApiError;
 use crate::translate::tap::{Tap, UsageChunkFilter};
@@ -33,7 +33,7 @@ pub struct Ended {
     /// What was still held back.
     pub rest: Bytes,
     /// What the provider said went wrong, which the caller has been told; none: it ended as it should.
-    pub said: Option<Fault>,
+    pub said: Option<ProviderError>,
     /// Whether the stream was all there.
     pub completeness: Completeness,
 }
@@ -80,6 +80,22 @@ impl Turn {
         }
     }
 
+    /// Whether the caller has all that there can be.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Native(native) => native.tap.is_final(),
+            Self::Translated(stream) => stream.is_over(),
+        }
+    }
+
+    /// Whether the answer may end where it is.
+    pub fn may_end(&self) -> bool {
+        match self {
+            Self::Native(native) => native.tap.ended_legally(),
+            Self::Translated(stream) => stream.is_over(),
+        }
+    }
+
     /// The dialect's sign of life, where one may be put.
     pub fn keepalive(&mut self) -> Option<Bytes> {
         match self {
@@ -102,15 +118,12 @@ impl Turn {
                 Ended { rest: Bytes::new(), said: None, completeness: Completeness::Cut }
             }
             Self::Native(native) => {
-                let said = native.tap.seen().error.map(|error| Fault::new(FaultKind::UpstreamError, error.message));
-                Ended { rest: native.withheld(), said, completeness: Completeness::Whole }
+                Ended { rest: native.withheld(), said: native.tap.seen().error, completeness: Completeness::Whole }
             }
             Self::Translated(stream) => {
                 let mut out = Vec::new();
                 stream.finish(&mut out);
-                let said = stream.told().error.as_ref();
-                let said = said.map(|error| Fault::new(FaultKind::UpstreamError, error.message.clone()));
-                Ended { rest: out.into(), said, completeness: Completeness::Whole }
+                Ended { rest: out.into(), said: told(stream.told()).error, completeness: Completeness::Whole }
             }
         }
     }

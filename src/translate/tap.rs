@@ -122,6 +122,18 @@ impl Tap {
         }
     }
 
+    /// Whether nothing can follow any more. Google's streams never say so before their connection ends: of several candidates
+    /// one may go on when another has finished.
+    pub fn is_final(&self) -> bool {
+        match (&self.framing, &self.reader) {
+            (Framing::Array(elements), _) => elements.array == Array::Closed,
+            (Framing::Events(_), Reader::Gemini) => false,
+            (Framing::Events(_), Reader::OpenAiChat(_) | Reader::OpenAiResponses(_) | Reader::Anthropic) => {
+                self.seen.terminal
+            }
+        }
+    }
+
     /// Whether a keepalive may be put here.
     pub fn at_event_boundary(&self) -> bool {
         match &self.framing {

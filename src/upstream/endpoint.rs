@@ -107,7 +107,12 @@ impl Endpoint {
     pub(super) fn headers(&self, callers: &[(HeaderName, HeaderValue)]) -> HeaderMap {
         let mut sent = HeaderMap::with_capacity(callers.len() + 6);
         for (name, value) in callers.iter().filter(|(name, _)| headers::is_passed_up(self.kind, name.as_str())) {
-            sent.append(name.clone(), value.clone());
+            if name == header::CONTENT_TYPE {
+                // Two would leave it to the provider which one counts.
+                sent.insert(name.clone(), value.clone());
+            } else {
+                sent.append(name.clone(), value.clone());
+            }
         }
         if !sent.contains_key(header::CONTENT_TYPE) {
             sent.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -184,13 +189,36 @@ fn path(kind: Kind, asked: &Asked<'_>) -> Result<String, CallError> {
     }
 }
 
-/// The caller's query without `key`, which is where Google's callers may put their token.
+/// Parameters that every API at Google takes, and that would change the answer's form (which nobody here could read or meter
+/// then), name another account, or carry a credential. `alt` is written here. A `$` in front means the same.
+/// <https://cloud.google.com/apis/docs/system-parameters>
+const GOOGLES_OWN: [&str; 10] = [
+    "alt",
+    "fields",
+    "callback",
+    "prettyPrint",
+    "quotaUser",
+    "userProject",
+    "userIp",
+    "upload_protocol",
+    "uploadType",
+    "ctx",
+];
+
+/// Where a credential may stand in a query.
+const CREDENTIALS: [&str; 3] = ["key", "access_token", "oauth_token"];
+
+/// The caller's query without credentials and without what would change the form of the answer.
 fn query(kind: Kind, asked: &Asked<'_>) -> String {
-    let name = |part: &str| percent_decode_str(part.split('=').next().unwrap_or_default()).decode_utf8_lossy() == "key";
-    let mut parts: Vec<&str> = asked.query.split('&').filter(|part| !part.is_empty() && !name(part)).collect();
+    let passes = |part: &&str| {
+        let name = percent_decode_str(part.split('=').next().unwrap_or_default()).decode_utf8_lossy();
+        let name = name.trim_start_matches('$');
+        !name.is_empty() && !CREDENTIALS.contains(&name) && !(kind == Kind::Gemini && GOOGLES_OWN.contains(&name))
+    };
+    let mut parts: Vec<&str> = asked.query.split('&').filter(passes).collect();
     let is_events =
         kind == Kind::Gemini && asked.operation == Operation::Generate && asked.delivery == Delivery::Events;
-    if is_events && !parts.contains(&"alt=sse") {
+    if is_events {
         parts.push("alt=sse");
     }
     parts.join("&")

@@ -156,6 +156,35 @@ async fn an_alias_or_a_prefix_changes_the_models_name_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_query_cannot_change_what_the_gateway_reads_or_whose_account_is_used() {
+    let gateway = TestGateway::start().await;
+    let query = "alt=media&$alt=proto&fields=candidates&%66ields=x&access_token=ya29.x&userProject=p&$.xgafv=2&trace=1";
+    let path = format!("/v1beta/models/gemini-2.5-pro:generateContent?{query}");
+    let answer = post(&gateway, &path, r#"{"contents":[{"parts":[{"text":"hi"}]}]}"#).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(gateway.gemini().requests()[0].query(), "$.xgafv=2&trace=1");
+}
+
+#[tokio::test]
+async fn a_member_that_decides_something_may_be_there_once_only() {
+    let gateway = TestGateway::start().await;
+    for (path, body, member) in [
+        ("/v1/chat/completions", r#"{"model":"gpt-4.1","messages":[],"stream":false,"stream":true}"#, "stream"),
+        ("/v1/responses", r#"{"model":"gpt-4.1","input":"hi","background":false,"background":true}"#, "background"),
+        ("/v1/messages", r#"{"model":"claude-sonnet-4-5","messages":[],"max_tokens":1,"max_tokens":9}"#, "max_tokens"),
+    ] {
+        let refused = post(&gateway, path, body).await;
+        assert_eq!(refused.status(), 400, "{path}");
+        let error: Value = refused.json().await.unwrap();
+        assert!(
+            error["error"]["message"].as_str().unwrap().starts_with(&format!("{member} is there twice")),
+            "{error}"
+        );
+    }
+    assert!(gateway.openai().requests().is_empty() && gateway.anthropic().requests().is_empty());
+}
+
+#[tokio::test]
 async fn the_callers_credential_never_goes_up_and_only_listed_headers_pass() {
     let gateway = TestGateway::start().await;
     let secret = gateway.key().to_owned();

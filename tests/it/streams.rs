@@ -107,6 +107,25 @@ async fn a_stream_that_is_cut_at_any_byte_ends_in_an_error_and_never_as_if_it_ha
 }
 
 #[tokio::test]
+async fn a_stream_that_has_said_all_ends_whatever_then_becomes_of_the_connection() {
+    let gateway = TestGateway::builder().setting("breaker.minimum_calls", "1").start().await;
+    for case in CASES {
+        let whole = case.events.concat();
+        let endings = [Reply::sse().chunk(whole.clone()).cut(), Reply::sse().chunk(whole.clone()).stall()];
+        // Google's streams do not say that they are over before their connection does.
+        let endings = if case.name == "gemini" { &endings[..1] } else { &endings[..] };
+        for reply in endings {
+            provider(&gateway, &case).script().push(reply.clone());
+            let answer = gateway.post(case.path, &(case.body)()).send().await.unwrap();
+            let text = wait::within("the end of the stream", answer.text()).await.unwrap();
+            assert_eq!(text, whole, "{}", case.name);
+        }
+    }
+    let health = gateway.operators_json("/health/actors").await;
+    assert!(health["breakers"].as_array().unwrap().iter().all(|breaker| breaker["state"] == "closed"), "{health}");
+}
+
+#[tokio::test]
 async fn a_silent_provider_is_bridged_by_keepalives_before_and_between_its_events() {
     let gateway = TestGateway::builder().setting("stream.keepalive", "40ms").start().await;
     for (case, keepalive) in CASES.iter().zip([":", ":", "event: ping", "\n"]) {
@@ -190,30 +209,45 @@ async fn a_caller_that_leaves_a_silent_provider_closes_its_connection_within_ten
     let gateway = TestGateway::start().await;
     for stream in [false, true] {
         for begun in [false, true] {
-            let sandbox = gateway.openai();
-            let number = sandbox.requests().len();
-            let reply =
-                if stream { Reply::sse() } else { Reply::status(200).header("content-type", "application/json") };
-            sandbox.script().push(if begun { reply.head().chunk(": hello\n\n").stall() } else { reply.stall() });
-            let body =
-                json!({"model": "gpt-4.1-mini", "stream": stream, "messages": [{"role": "user", "content": "hi"}]});
-            let mut caller = gateway.raw().await;
-            let key = gateway.key().to_owned();
-            let headers = format!("authorization: Bearer {key}\r\ncontent-type: application/json\r\n");
-            caller.post("/v1/chat/completions", &headers, &body.to_string()).await;
-            sandbox.request(number).await;
-            if stream && begun {
-                caller.hear(": hello").await;
+            let mut took = Vec::new();
+            for _ in 0..7 {
+                took.push(time_to_close(&gateway, stream, begun).await);
             }
-
-            let left = Instant::now();
-            drop(caller);
-
-            let noticed = wait::within("the provider's connection to close", sandbox.left(number)).await;
-            let took = noticed.saturating_duration_since(left);
-            assert!(took < Duration::from_millis(10), "stream: {stream}, begun: {begun}: closed after {took:?}");
+            took.sort();
+            // The median: a machine that is busy with something else may be late once.
+            let median = took[took.len() / 2];
+            assert!(median < Duration::from_millis(10), "stream: {stream}, begun: {begun}: closed after {took:?}");
         }
     }
+}
+
+/// How long after a caller's leaving the provider saw its connection close.
+async fn time_to_close(gateway: &TestGateway, stream: bool, begun: bool) -> Duration {
+    let sandbox = gateway.openai();
+    let number = sandbox.requests().len();
+    let heads = || first_bytes(gateway);
+    let before = heads().await;
+    let reply = if stream { Reply::sse() } else { Reply::status(200).header("content-type", "application/json") };
+    sandbox.script().push(if begun { reply.head().chunk("{").stall() } else { reply.stall() });
+    let body = json!({"model": "gpt-4.1-mini", "stream": stream, "messages": [{"role": "user", "content": "hi"}]});
+    let mut caller = gateway.raw().await;
+    let headers = format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n", gateway.key());
+    caller.post("/v1/chat/completions", &headers, &body.to_string()).await;
+    sandbox.request(number).await;
+    if begun {
+        wait::until("the head to reach the gateway", || async { (heads().await > before).then_some(()) }).await;
+    }
+
+    let left = Instant::now();
+    drop(caller);
+    wait::within("the provider's connection to close", sandbox.left(number)).await.saturating_duration_since(left)
+}
+
+/// How many heads the gateway has had from OpenAI.
+async fn first_bytes(gateway: &TestGateway) -> u64 {
+    let name = "llm_gateway_upstream_first_byte_seconds_count{provider=\"openai\"} ";
+    let metrics = gateway.metrics().await;
+    metrics.lines().find_map(|line| line.strip_prefix(name)).map_or(0, |count| count.parse().unwrap())
 }
 
 #[tokio::test]

@@ -23,6 +23,9 @@ struct Request<'b> {
     messages: Shape,
 }
 
+/// The members that decide something here, and so may be there once only.
+const WATCHED: &[&str] = &["model", "stream", "max_tokens", "temperature", "background"];
+
 impl Members for Request<'_> {
     fn member<'de, M: MapAccess<'de>>(&mut self, key: &str, map: &mut M) -> Result<(), M::Error> {
         match key {
@@ -52,10 +55,13 @@ impl Members for Request<'_> {
                 }
                 return Ok(());
             }
-            "model" | "stream" | "max_tokens" | "temperature" | "background" => {}
-            _ => return map.next_value::<IgnoredAny>().map(drop),
+            _ => {}
         }
+        let Some(place) = WATCHED.iter().position(|watched| *watched == key) else {
+            return map.next_value::<IgnoredAny>().map(drop);
+        };
         let raw: &'de RawValue = map.next_value()?;
+        self.draft.once(place, WATCHED);
         match key {
             "model" => self.draft.model(raw),
             "stream" => self.draft.peek.stream = self.draft.flag("stream", raw),

@@ -26,6 +26,19 @@ struct Request<'b> {
     completion_tokens: Option<u64>,
 }
 
+/// The members that decide something here, and so may be there once only.
+const WATCHED: &[&str] = &[
+    "model",
+    "stream",
+    "stream_options",
+    "user",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "temperature",
+    "background",
+];
+
 impl Members for Request<'_> {
     fn member<'de, M: MapAccess<'de>>(&mut self, key: &str, map: &mut M) -> Result<(), M::Error> {
         match key {
@@ -37,18 +50,13 @@ impl Members for Request<'_> {
                 }
                 return Ok(());
             }
-            "model"
-            | "stream"
-            | "stream_options"
-            | "user"
-            | "max_tokens"
-            | "max_completion_tokens"
-            | "n"
-            | "temperature"
-            | "background" => {}
-            _ => return map.next_value::<IgnoredAny>().map(drop),
+            _ => {}
         }
+        let Some(place) = WATCHED.iter().position(|watched| *watched == key) else {
+            return map.next_value::<IgnoredAny>().map(drop);
+        };
         let raw: &'de RawValue = map.next_value()?;
+        self.draft.once(place, WATCHED);
         match key {
             "model" => self.draft.model(raw),
             "stream" => self.draft.peek.stream = self.draft.flag("stream", raw),

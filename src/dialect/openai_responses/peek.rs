@@ -33,6 +33,19 @@ struct Request<'b> {
     input: Shape,
 }
 
+/// The members that decide something here, and so may be there once only.
+const WATCHED: &[&str] = &[
+    "model",
+    "stream",
+    "user",
+    "max_output_tokens",
+    "temperature",
+    "background",
+    "previous_response_id",
+    "conversation",
+    "prompt",
+];
+
 impl Members for Request<'_> {
     fn member<'de, M: MapAccess<'de>>(&mut self, key: &str, map: &mut M) -> Result<(), M::Error> {
         match key {
@@ -52,18 +65,13 @@ impl Members for Request<'_> {
                 }
                 return Ok(());
             }
-            "model"
-            | "stream"
-            | "user"
-            | "max_output_tokens"
-            | "temperature"
-            | "background"
-            | "previous_response_id"
-            | "conversation"
-            | "prompt" => {}
-            _ => return map.next_value::<IgnoredAny>().map(drop),
+            _ => {}
         }
+        let Some(place) = WATCHED.iter().position(|watched| *watched == key) else {
+            return map.next_value::<IgnoredAny>().map(drop);
+        };
         let raw: &'de RawValue = map.next_value()?;
+        self.draft.once(place, WATCHED);
         match key {
             "model" => self.draft.model(raw),
             "stream" => self.draft.peek.stream = self.draft.flag("stream", raw),

@@ -43,7 +43,8 @@ pub struct UpstreamBody {
     framing: Framing,
     got: u64,
     idle: Duration,
-    last_piece: Instant,
+    /// When somebody began to wait for the next piece. A caller that takes its time is not the provider's silence.
+    waiting_since: Option<Instant>,
     total: Option<Instant>,
     timer: Timer,
 }
@@ -56,14 +57,13 @@ impl UpstreamBody {
         idle: Duration,
         total: Option<Instant>,
     ) -> Self {
-        let now = Instant::now();
         Self {
             response: (framing != Framing::Empty).then_some(response),
             call,
             framing,
             got: 0,
             idle,
-            last_piece: now,
+            waiting_since: None,
             total,
             timer: Timer::default(),
         }
@@ -85,7 +85,7 @@ impl UpstreamBody {
         let ended = match polled {
             Poll::Ready(Some(Ok(piece))) => {
                 self.got += piece.len() as u64;
-                self.last_piece = Instant::now();
+                self.waiting_since = None;
                 return Poll::Ready(Some(Ok(piece)));
             }
             Poll::Ready(Some(Err(error))) => Some(Self::broken(&error)),
@@ -119,7 +119,7 @@ impl UpstreamBody {
 
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<CallError> {
         loop {
-            let idle = self.last_piece + self.idle;
+            let idle = *self.waiting_since.get_or_insert_with(Instant::now) + self.idle;
             let deadline = self.total.map_or(idle, |total| total.min(idle));
             match self.timer.poll(cx, deadline) {
                 Poll::Pending => return Poll::Pending,
