@@ -43,6 +43,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a caller that was refused may go on sending, so that it sees the refusal and not a connection that was reset.
 const REFUSED_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How many connections may wait to be taken. The standard library's 128 overflows in a burst, and each that does costs its
 /// caller a second.
 const BACKLOG: u32 = 1024;

@@ -213,7 +213,8 @@ fn query(kind: Kind, asked: &Asked<'_>) -> String {
     let passes = |part: &&str| {
         let name = percent_decode_str(part.split('=').next().unwrap_or_default()).decode_utf8_lossy();
         let name = name.trim_start_matches('$');
-        !name.is_empty() && !CREDENTIALS.contains(&name) && !(kind == Kind::Gemini && GOOGLES_OWN.contains(&name))
+        let is_googles = kind == Kind::Gemini && GOOGLES_OWN.contains(&name);
+        !name.is_empty() && !CREDENTIALS.contains(&name) && !is_googles
     };
     let mut parts: Vec<&str> = asked.query.split('&').filter(passes).collect();
     let is_events =

@@ -41,16 +41,13 @@ const WATCHED: &[&str] = &[
 
 impl Members for Request<'_> {
     fn member<'de, M: MapAccess<'de>>(&mut self, key: &str, map: &mut M) -> Result<(), M::Error> {
-        match key {
-            "messages" => {
-                let mut message = Message::default();
-                self.messages = map.next_value_seed(Each(&mut message))?;
-                if let Some(field) = message.0 {
-                    self.draft.stateful(field);
-                }
-                return Ok(());
+        if key == "messages" {
+            let mut message = Message::default();
+            self.messages = map.next_value_seed(Each(&mut message))?;
+            if let Some(field) = message.0 {
+                self.draft.stateful(field);
             }
-            _ => {}
+            return Ok(());
         }
         let Some(place) = WATCHED.iter().position(|watched| *watched == key) else {
             return map.next_value::<IgnoredAny>().map(drop);
