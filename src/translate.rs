@@ -6,6 +6,8 @@
 
 mod codecs;
 mod errors;
+#[cfg(test)]
+mod pairs;
 pub mod plan;
 mod restore;
 pub mod tap;

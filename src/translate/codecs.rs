@@ -31,7 +31,7 @@ macro_rules! with_codec {
 #[derive(Clone, Debug)]
 pub(super) enum AnyDecoder {
     OpenAiChat(openai_chat::Decoder),
-    Anthropic(anthropic::Decoder),
+    Anthropic(Box<anthropic::Decoder>),
 }
 
 /// A writer of any dialect's stream.
@@ -80,7 +80,7 @@ impl AnyDecoder {
     pub(super) fn new(provider: Dialect) -> Result<Self, Fault> {
         match provider {
             Dialect::OpenAiChat => Ok(Self::OpenAiChat(openai_chat::Codec::decoder())),
-            Dialect::Anthropic => Ok(Self::Anthropic(anthropic::Codec::decoder())),
+            Dialect::Anthropic => Ok(Self::Anthropic(Box::new(anthropic::Codec::decoder()))),
             Dialect::OpenAiResponses | Dialect::Gemini => Err(unspoken(provider)),
         }
     }

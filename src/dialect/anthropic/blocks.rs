@@ -96,7 +96,9 @@ fn source_from(fields: &mut Fields<'_>) -> Result<Option<(Source, Form)>, Fault>
         },
         "url" => match Source::from_url(fields.required_string("url")?) {
             url @ Source::Url { .. } => url,
-            other => return Ok(Some((other, Form::AsWritten))),
+            bytes @ (Source::Base64 { .. } | Source::FileId { .. } | Source::Text { .. }) => {
+                return Ok(Some((bytes, Form::AsWritten)));
+            }
         },
         "file" => Source::FileId { origin: Origin::Anthropic, id: fields.required_string("file_id")? },
         "text" => Source::Text { text: fields.required_string("data")? },

@@ -68,8 +68,10 @@ pub(super) fn request(body: Value) -> Result<Request, Fault> {
     Ok(request)
 }
 
+type Labels = Map<String, Value>;
+
 /// Reads `metadata`: the end user, and what stands beside.
-fn metadata(fields: &mut Fields<'_>) -> Result<(Option<String>, Option<Map<String, Value>>), Fault> {
+fn metadata(fields: &mut Fields<'_>) -> Result<(Option<String>, Option<Labels>), Fault> {
     let Some(metadata) = fields.object("metadata")? else { return Ok((None, None)) };
     let mut metadata = Fields::of_map(metadata, Path::ROOT.key("metadata"));
     let user = metadata.string("user_id")?;

@@ -805,7 +805,7 @@ fn an_error_event_says_what_went_wrong_in_anthropics_words() {
     assert!(text.ends_with(
         "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"busy\"}}\n\n"
     ));
-    let Some(Event::Error(error)) = again.last() else { panic!("{again:?}") };
+    let error = again.into_iter().collect::<Fold>().finish().error.unwrap();
     assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Overloaded, "busy"));
 }
 

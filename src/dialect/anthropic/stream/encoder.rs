@@ -237,12 +237,16 @@ impl Encoder {
                 self.block_delta(json!({"type": "thinking_delta", "thinking": words}), out);
             }
             Delta::Seal(seal) => open.part.seal = Some(*seal),
-            Delta::Arguments(json) => match &mut open.part.content {
-                // A freeform input is a JSON document only once it is complete.
-                Content::ToolCall(call) if call.kind == CallKind::Custom => call.arguments.push_str(&json),
-                _ if json.is_empty() => {}
-                _ => self.block_delta(json!({"type": "input_json_delta", "partial_json": json}), out),
-            },
+            Delta::Arguments(json) => {
+                if let Content::ToolCall(call) = &mut open.part.content
+                    && call.kind == CallKind::Custom
+                {
+                    // A freeform input is a JSON document only once it is complete.
+                    call.arguments.push_str(&json);
+                } else if !json.is_empty() {
+                    self.block_delta(json!({"type": "input_json_delta", "partial_json": json}), out);
+                }
+            }
             // Messages has none.
             Delta::Logprobs(_) => {}
         }
