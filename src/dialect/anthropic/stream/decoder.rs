@@ -276,10 +276,7 @@ impl Decoder {
                 finish.details = delta.take("stop_details").map(|details| Opaque::new(DIALECT, details));
                 self.finish = Some(finish);
             }
-            // Explicit nulls of these are how an answer without them ends.
-            for key in ["stop_reason", "stop_sequence", "stop_details"] {
-                delta.forget(key);
-            }
+            delta.forget("stop_reason");
             self.carry.merge(delta.carry(DIALECT));
         }
         if let Some(usage) = fields.take("usage").filter(Value::is_object) {

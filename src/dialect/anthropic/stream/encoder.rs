@@ -14,6 +14,9 @@ use crate::ir::{
     Usage,
 };
 
+/// Loose fields of an answer that stand beside its stop reason.
+const IN_DELTA: [&str; 3] = ["container", "stop_sequence", "stop_details"];
+
 /// Writes one stream.
 #[derive(Clone, Debug)]
 pub struct Encoder {
@@ -111,7 +114,7 @@ impl Encoder {
             .with("stop_sequence", Value::Null)
             .with("usage", wire::usage_to(&known, start.service_tier.as_deref()))
             .carrying(&start.carry, DIALECT);
-        write("message_start", Object::new().with("message", message), out);
+        write("message_start", Object::typed("message_start").with("message", message), out);
     }
 
     fn part_start(&mut self, at: PartAt, mut part: Part, out: &mut Vec<u8>) {
@@ -185,15 +188,23 @@ impl Encoder {
     }
 
     fn block_start(&mut self, block: Value, out: &mut Vec<u8>) {
-        write("content_block_start", Object::new().with("index", self.index).with("content_block", block), out);
+        write(
+            "content_block_start",
+            Object::typed("content_block_start").with("index", self.index).with("content_block", block),
+            out,
+        );
     }
 
     fn block_delta(&self, delta: Value, out: &mut Vec<u8>) {
-        write("content_block_delta", Object::new().with("index", self.index).with("delta", delta), out);
+        write(
+            "content_block_delta",
+            Object::typed("content_block_delta").with("index", self.index).with("delta", delta),
+            out,
+        );
     }
 
     fn block_stop(&mut self, out: &mut Vec<u8>) {
-        write("content_block_stop", Object::new().with("index", self.index), out);
+        write("content_block_stop", Object::typed("content_block_stop").with("index", self.index), out);
         self.index += 1;
     }
 
@@ -312,15 +323,17 @@ impl Encoder {
             .with("stop_reason", word)
             .with("stop_sequence", finish.stop_sequence.clone())
             .with_some("stop_details", details);
-        delta.put_some("container", carry.field(DIALECT, "container").cloned());
         let known = self.usage.take().filter(|usage| usage.input.is_some() || usage.output.is_some());
         let known = known.unwrap_or_else(|| Usage { input: self.asked.input_estimate, ..Usage::default() });
-        let mut event = Object::new().with("delta", delta).with("usage", wire::final_usage_to(&known));
-        for (key, value) in carry.rest_for(DIALECT).into_iter().flatten().filter(|(key, _)| *key != "container") {
-            event.put_default(key, value.clone());
+        let mut event = Object::typed("message_delta");
+        for (key, value) in carry.rest_for(DIALECT).into_iter().flatten() {
+            let place = if IN_DELTA.contains(&key.as_str()) { &mut delta } else { &mut event };
+            place.put_default(key, value.clone());
         }
+        event.put("delta", delta);
+        event.put("usage", wire::final_usage_to(&known));
         write("message_delta", event, out);
-        write("message_stop", Object::new(), out);
+        write("message_stop", Object::typed("message_stop"), out);
     }
 
     fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
@@ -329,10 +342,8 @@ impl Encoder {
     }
 }
 
-/// Writes an event.
-fn write(kind: &str, fields: Object, out: &mut Vec<u8>) {
-    let mut event = Object::typed(kind);
-    event.put_defaults(&fields.into());
+/// Writes an event, whose name and `type` are the same.
+fn write(kind: &str, event: Object, out: &mut Vec<u8>) {
     sse::write_named(out, kind, &Value::from(event).to_string());
 }
 
