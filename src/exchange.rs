@@ -35,8 +35,8 @@ pub mod settle;
 pub mod turn;
 
 use dispatch::Failed;
-use memory::AnswerMemory;
-use relay::{Pump, Relay};
+use memory::{AnswerMemory, Held};
+use relay::{Pump, Relay, Whole};
 use settle::Settlement;
 
 /// What all calls of one gateway share.
@@ -111,7 +111,12 @@ pub struct Answer {
 #[derive(Debug)]
 pub enum AnswerBody {
     /// Complete.
-    Whole(Bytes),
+    Whole {
+        /// The bytes.
+        body: Bytes,
+        /// Their share of what whole answers may hold, until they have been written.
+        held: Option<Held>,
+    },
     /// In pieces, as they come.
     Stream(Box<Relay>),
 }
@@ -143,7 +148,7 @@ impl Exchange {
                 let mut headers = whole.headers;
                 headers.extend(settlement.headers(true));
                 settlement.answered(whole.status, None);
-                Answer { status: whole.status, headers, body: AnswerBody::Whole(whole.body) }
+                Answer { status: whole.status, headers, body: AnswerBody::Whole { body: whole.body, held: whole.held } }
             }
             Ok(Reply::Stream { mut head, pump }) => {
                 head.extend(settlement.headers(false));
@@ -151,9 +156,10 @@ impl Exchange {
                 Answer { status: 200, headers: head, body: AnswerBody::Stream(Box::new(relay)) }
             }
             Err(failed) => {
-                let mut answer = refusal(dialect, &request_id, &failed);
+                let fault = failed.as_fault().clone();
+                let mut answer = refusal(dialect, &request_id, failed);
                 answer.headers.extend(settlement.headers(true));
-                settlement.answered(answer.status, Some(failed.as_fault()));
+                settlement.answered(answer.status, Some(&fault));
                 answer
             }
         }
@@ -186,14 +192,13 @@ async fn or_bug<T>(attempt: impl Future<Output = Result<T, Failed>>) -> Result<T
 }
 
 /// A failure as the caller's dialect has it.
-pub fn refusal(dialect: Dialect, request_id: &RequestId, failed: &Failed) -> Answer {
+fn refusal(dialect: Dialect, request_id: &RequestId, failed: Failed) -> Answer {
     match failed {
-        Failed::Provider(whole) => Answer {
-            status: whole.answer.status,
-            headers: whole.answer.headers.clone(),
-            body: AnswerBody::Whole(whole.answer.body.clone()),
-        },
-        Failed::Fault(fault) => fault_answer(dialect, request_id, fault),
+        Failed::Provider(failure) => {
+            let Whole { status, headers, body, held } = failure.answer;
+            Answer { status, headers, body: AnswerBody::Whole { body, held } }
+        }
+        Failed::Fault(fault) => fault_answer(dialect, request_id, &fault),
     }
 }
 
@@ -210,7 +215,7 @@ pub fn fault_answer(dialect: Dialect, request_id: &RequestId, fault: &Fault) -> 
         }
     }
     let body = dialect::error::body(dialect, fault, status, request_id);
-    Answer { status, headers, body: AnswerBody::Whole(body) }
+    Answer { status, headers, body: AnswerBody::Whole { body, held: None } }
 }
 
 #[cfg(test)]

@@ -237,7 +237,7 @@ impl Plan {
                 (whole.body.into(), turn::told(&whole.told))
             }
         };
-        Ok((Whole { status: head.status, headers, body }, seen))
+        Ok((Whole { status: head.status, headers, body, held: None }, seen))
     }
 
     /// The provider's headers that go to the caller: through a translation, only what is no dialect's own.
@@ -257,12 +257,12 @@ impl Plan {
     pub fn provider_error(&self, head: &UpstreamHead, text: Bytes) -> Whole {
         let mut headers = self.caller_headers(head);
         match self.way {
-            Way::Native => Whole { status: head.status, headers, body: text },
+            Way::Native => Whole { status: head.status, headers, body: text, held: None },
             Way::Translated(_) => {
                 let error = translate::decode_error(self.dialect, head.status, &text);
                 let (status, body) = translate::encode_error(self.caller, &error, &self.request_id);
                 headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-                Whole { status, headers, body: body.into() }
+                Whole { status, headers, body: body.into(), held: None }
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::config::products::OnHangUp;
 use crate::dialect::Delivery;
 use crate::dialect::error::ProviderError;
 use crate::exchange::dispatch::{Failed, Opened};
-use crate::exchange::memory::AnswerMemory;
+use crate::exchange::memory::{AnswerMemory, Held};
 use crate::exchange::plan::{Plan, UsageChunk};
 use crate::exchange::settle::Settlement;
 use crate::exchange::turn::{Completeness, Ended, Turn};
@@ -29,14 +29,16 @@ use crate::upstream::classify::{self, FailureKind, Outcome};
 const AFTER_THE_END: Duration = Duration::from_secs(1);
 
 /// A complete answer.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Whole {
     /// The HTTP status.
     pub status: u16,
     /// The provider's headers that go back.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The body, to the byte.
+    /// The body.
     pub body: Bytes,
+    /// Its share of what whole answers may hold.
+    pub held: Option<Held>,
 }
 
 /// Collects an answer to its end and makes sure that it is one.
@@ -79,7 +81,8 @@ pub async fn whole(
     }
     let body = joined(first, more);
     match plan.answer(&head, body) {
-        Ok((answer, seen)) => {
+        Ok((mut answer, seen)) => {
+            answer.held = Some(held);
             match &seen.error {
                 None => lease.report(Outcome::Success),
                 Some(error) => {

@@ -1,6 +1,6 @@
 //! Answers everything that [`routes`] knows: calls to models, and the lists of them.
 
-use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::http::header::{ALLOW, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::auth::access;
@@ -14,6 +14,7 @@ use crate::http::render;
 use crate::http::routes::{self, CallTarget, Route, Target};
 use crate::ids::{ProductName, RequestId};
 use crate::telemetry::metrics::Endpoint;
+use crate::upstream::endpoint;
 
 /// The product of a path that names none.
 const DEFAULT_PRODUCT: &str = "llm_gateway";
@@ -113,13 +114,25 @@ async fn serve(
         operation: target.operation,
         endpoint: target.endpoint(),
         from_path: from_path(target, request.query_string()),
-        query: request.query_string().to_owned(),
-        headers: request.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        query: without_credentials(request.query_string()),
+        headers: without_credential_headers(request.headers()),
         body,
         received,
         auth_took,
     };
     Ok(render::answer(state, request_id, exchange.run(call).await))
+}
+
+/// A caller's query; its token has done its work, and nothing behind this could log or leak it.
+fn without_credentials(query: &str) -> String {
+    query.split('&').filter(|part| !endpoint::is_credential(part)).collect::<Vec<_>>().join("&")
+}
+
+/// The same of its headers.
+fn without_credential_headers(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    const CREDENTIALS: [&str; 5] = ["authorization", "x-api-key", "x-goog-api-key", "cookie", "proxy-authorization"];
+    let passes = |(name, _): &(&HeaderName, &HeaderValue)| !CREDENTIALS.contains(&name.as_str());
+    headers.iter().filter(passes).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Who calls, for which product, by which right.

@@ -29,7 +29,8 @@ pub fn answer(state: &State, request_id: &RequestId, answer: Answer) -> HttpResp
         response.append_header(header);
     }
     match answer.body {
-        AnswerBody::Whole(body) => response.body(body),
+        AnswerBody::Whole { body, held: None } => response.body(body),
+        AnswerBody::Whole { body, held } => response.body(Holding { text: body, _held: held }),
         AnswerBody::Stream(relay) => response.streaming(relay.map(Ok::<_, Infallible>)),
     }
 }
@@ -45,18 +46,18 @@ pub fn fault(state: &State, dialect: Dialect, request_id: &RequestId, fault: &Fa
 /// connection; of one that is still held when the answer has gone out it reads for as long as a refused caller may go on.
 pub fn before_the_body_ends(response: HttpResponse, rest: web::Payload) -> HttpResponse {
     response.map_body(|_, body| match body.try_into_bytes() {
-        Ok(text) => BoxBody::new(Early { text, _rest: rest }),
+        Ok(text) => BoxBody::new(Holding { text, _held: rest }),
         Err(body) => body,
     })
 }
 
-/// A body that holds on to what is unread of the request.
-struct Early {
+/// A body that holds on to something until it has been written: what is unread of the request, or the answer's share of memory.
+struct Holding<T> {
     text: Bytes,
-    _rest: web::Payload,
+    _held: T,
 }
 
-impl MessageBody for Early {
+impl<T: Unpin> MessageBody for Holding<T> {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {

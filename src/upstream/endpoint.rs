@@ -1,5 +1,7 @@
 //! Where an upstream's endpoints are, and with what credential it is called.
 
+use std::borrow::Cow;
+
 use actix_http::Uri;
 use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -208,13 +210,22 @@ const GOOGLES_OWN: [&str; 10] = [
 /// Where a credential may stand in a query.
 const CREDENTIALS: [&str; 3] = ["key", "access_token", "oauth_token"];
 
+/// Whether a part of a query, `name=value`, carries a credential.
+pub fn is_credential(part: &str) -> bool {
+    CREDENTIALS.contains(&name_of(part).trim_start_matches('$'))
+}
+
+fn name_of(part: &str) -> Cow<'_, str> {
+    percent_decode_str(part.split('=').next().unwrap_or_default()).decode_utf8_lossy()
+}
+
 /// The caller's query without credentials and without what would change the form of the answer.
 fn query(kind: Kind, asked: &Asked<'_>) -> String {
     let passes = |part: &&str| {
-        let name = percent_decode_str(part.split('=').next().unwrap_or_default()).decode_utf8_lossy();
+        let name = name_of(part);
         let name = name.trim_start_matches('$');
         let is_googles = kind == Kind::Gemini && GOOGLES_OWN.contains(&name);
-        !name.is_empty() && !CREDENTIALS.contains(&name) && !is_googles
+        !name.is_empty() && !is_credential(part) && !is_googles
     };
     let mut parts: Vec<&str> = asked.query.split('&').filter(passes).collect();
     let is_events =
