@@ -51,9 +51,9 @@ tally_report() {
   ((tally_failed == 0))
 }
 
-# test result: ok. 12 passed; 0 failed; 0 ignored; …
+# test result: ok. 12 passed; 0 failed; 0 ignored; … An ignored test is a silent skip, and counts as a failure.
 read_cargo() {
-  awk '/^test result: / { passed += $4; failed += $6 } END { print passed + 0, failed + 0 }' "$1"
+  awk '/^test result: / { passed += $4; failed += $6 + $8 } END { print passed + 0, failed + 0 }' "$1"
 }
 
 # 12 passed, 1 failed, 1 error in 3.21s (with or without a frame of equals signs)

@@ -15,7 +15,7 @@ pub struct Server {
     pub host: IpAddr,
     /// The port that callers reach; 0 takes a free one.
     pub port: u16,
-    /// Where operators reach `/health/actors`, `/metrics` and `/console`. In `dev` they are on the one port.
+    /// Where operators reach `/health/actors` and `/metrics`. In `dev` they are on the one port.
     pub admin_addr: SocketAddr,
     /// HTTP worker threads; 0: one for each core.
     pub workers: usize,

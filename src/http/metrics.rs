@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use prometheus::core::Collector as _;
 use prometheus::proto::MetricFamily;
-use prometheus::{IntGauge, IntGaugeVec, Opts};
+use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
 use crate::actors::report::ActorState;
 use crate::fault::{Fault, FaultKind};
@@ -33,12 +33,14 @@ pub async fn scrape(request: HttpRequest, state: web::Data<http::State>) -> Http
 fn moment(state: &http::State) -> Result<Vec<MetricFamily>, prometheus::Error> {
     let vector = |name: &str, help: &str, labels: &[&str]| IntGaugeVec::new(Opts::new(name, help), labels);
     let up = vector("llm_gateway_actor_up", "1 while the actor runs.", &["kind", "name"])?;
-    let restarts = vector("llm_gateway_actor_restarts", "How often the actor was restarted.", &["kind", "name"])?;
+    let counter = |name: &str, help: &str, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
+    let restarts =
+        counter("llm_gateway_actor_restarts_total", "How often the actor was restarted.", &["kind", "name"])?;
     let depth = vector("llm_gateway_actor_mailbox_depth", "Messages that wait for the actor.", &["kind", "name"])?;
     for report in health::reports(state) {
         let labels = [report.kind, report.name.as_str()];
         up.with_label_values(&labels).set(i64::from(report.state == ActorState::Running));
-        restarts.with_label_values(&labels).set(i64::try_from(report.restarts).unwrap_or(i64::MAX));
+        restarts.with_label_values(&labels).inc_by(report.restarts);
         depth.with_label_values(&labels).set(i64::try_from(report.mailbox_depth).unwrap_or(i64::MAX));
     }
     let open = vector(
@@ -55,15 +57,23 @@ fn moment(state: &http::State) -> Result<Vec<MetricFamily>, prometheus::Error> {
             open.set(1);
         }
     }
-    let auth = vector("llm_gateway_auth_events", "Token look-ups since the start, by what came of them.", &["result"])?;
+    let auth = counter("llm_gateway_auth_total", "Tokens that were presented, by what came of them.", &["result"])?;
     for (result, count) in state.gateway.auth.counts() {
-        auth.with_label_values(&[result]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        auth.with_label_values(&[result]).inc_by(count);
+    }
+    let remembered = vector("llm_gateway_auth_remembered", "Tokens that need not be looked up now.", &["kind"])?;
+    let (good, refused) = state.gateway.auth.remembered();
+    for (kind, count) in [("good", good), ("refused", refused)] {
+        remembered.with_label_values(&[kind]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
     let held = IntGauge::new("llm_gateway_answer_bytes_held", "Bytes of whole answers that are being collected.")?;
     held.set(i64::try_from(state.gateway.memory.held()).unwrap_or(i64::MAX));
     let mut families = held.collect();
-    for vector in [up, restarts, depth, open, auth] {
-        families.extend(vector.collect());
+    for gauges in [up, depth, open, remembered] {
+        families.extend(gauges.collect());
+    }
+    for counters in [restarts, auth] {
+        families.extend(counters.collect());
     }
     families.retain(|family| !family.get_metric().is_empty());
     Ok(families)

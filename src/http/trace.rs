@@ -9,6 +9,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use tracing::Span;
 use tracing_actix_web::RootSpanBuilder;
 
+use crate::http::extract::shown;
 use crate::ids::RequestId;
 
 /// Makes the span and the id that everything else about a request carries.
@@ -26,7 +27,7 @@ impl RootSpanBuilder for RequestSpan {
         let span = tracing::info_span!(
             "request",
             http.method = %request.method(),
-            http.path = request.path(),
+            http.path = shown(request.path()),
             request.id = %id,
         );
         request.extensions_mut().insert(id);
