@@ -72,28 +72,39 @@ pub fn names_by_call(messages: &[Message]) -> HashMap<&str, &str> {
 #[derive(Clone, Debug, Default)]
 pub struct ToolNames {
     max: usize,
+    begins_with_letter: bool,
     renamed: IndexMap<String, String>,
 }
 
 impl ToolNames {
     /// For a target.
     pub fn new(can: &Capabilities) -> Self {
-        Self { max: can.tool_name_max, renamed: IndexMap::new() }
+        Self { max: can.tool_name_max, begins_with_letter: false, renamed: IndexMap::new() }
+    }
+
+    /// For providers whose names begin with a letter or an underscore (Gemini).
+    #[must_use]
+    pub fn beginning_with_a_letter(mut self) -> Self {
+        self.begins_with_letter = true;
+        self
     }
 
     /// The name to send: the caller's own if it can be, else one made from it, always the same.
     pub fn wire<'n>(&mut self, name: &'n str) -> Cow<'n, str> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        if !name.is_empty() && name.len() <= self.max && name.bytes().all(plain) {
+        let begins_well =
+            !self.begins_with_letter || name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_');
+        if !name.is_empty() && name.len() <= self.max && name.bytes().all(plain) && begins_well {
             return Cow::Borrowed(name);
         }
         let digest = hex::encode(Sha256::digest(name.as_bytes()));
+        let lead = if begins_well { "" } else { "_" };
         let kept: String = name
             .chars()
             .map(|letter| if letter.is_ascii_alphanumeric() || letter == '_' || letter == '-' { letter } else { '_' })
-            .take(self.max.saturating_sub(9))
+            .take(self.max.saturating_sub(9 + lead.len()))
             .collect();
-        let short = format!("{kept}_{}", &digest[..8]);
+        let short = format!("{lead}{kept}_{}", &digest[..8]);
         self.renamed.insert(short.clone(), name.to_owned());
         Cow::Owned(short)
     }

@@ -60,6 +60,12 @@ pub struct Capabilities {
     pub stop_max: Option<usize>,
     /// The longest name of a tool, in bytes. Longer names are shortened, and restored in the answer.
     pub tool_name_max: usize,
+    /// It wants a signature on the first call of each step (Gemini since 3).
+    pub signed_calls: bool,
+    /// It takes media inside of a tool's result (Gemini since 3). Otherwise they follow the results.
+    pub media_in_results: bool,
+    /// It gives JSON in a form while functions are on offer (Gemini since 3). Otherwise the form is one more function.
+    pub json_beside_tools: bool,
 }
 
 /// How a model gives JSON by a schema.
@@ -210,6 +216,9 @@ impl Capabilities {
                 Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini => 64,
                 Dialect::Anthropic => 128,
             },
+            signed_calls: dialect == Dialect::Gemini,
+            media_in_results: true,
+            json_beside_tools: true,
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Strictness, Upstream, judge};
 use crate::dialect::{
     Asked, Codec, Dialect, Encoded, EncodedRequest, RequestHead, StreamDecoder, StreamEncoder, Target, anthropic,
-    openai_chat,
+    gemini, openai_chat,
 };
 use crate::fault::{Fault, FaultKind};
 use crate::ir::{Event, Request, Response};
@@ -22,7 +22,11 @@ macro_rules! with_codec {
                 type $codec = anthropic::Codec;
                 $then
             }
-            dialect @ (Dialect::OpenAiResponses | Dialect::Gemini) => Err(unspoken(dialect)),
+            Dialect::Gemini => {
+                type $codec = gemini::Codec;
+                $then
+            }
+            dialect @ Dialect::OpenAiResponses => Err(unspoken(dialect)),
         }
     };
 }
@@ -32,6 +36,7 @@ macro_rules! with_codec {
 pub(super) enum AnyDecoder {
     OpenAiChat(openai_chat::Decoder),
     Anthropic(Box<anthropic::Decoder>),
+    Gemini(Box<gemini::Decoder>),
 }
 
 /// A writer of any dialect's stream.
@@ -39,6 +44,7 @@ pub(super) enum AnyDecoder {
 pub(super) enum AnyEncoder {
     OpenAiChat(Box<openai_chat::Encoder>),
     Anthropic(Box<anthropic::Encoder>),
+    Gemini(Box<gemini::Encoder>),
 }
 
 fn unspoken(dialect: Dialect) -> Fault {
@@ -81,7 +87,8 @@ impl AnyDecoder {
         match provider {
             Dialect::OpenAiChat => Ok(Self::OpenAiChat(openai_chat::Codec::decoder())),
             Dialect::Anthropic => Ok(Self::Anthropic(Box::new(anthropic::Codec::decoder()))),
-            Dialect::OpenAiResponses | Dialect::Gemini => Err(unspoken(provider)),
+            Dialect::Gemini => Ok(Self::Gemini(Box::new(gemini::Codec::decoder()))),
+            Dialect::OpenAiResponses => Err(unspoken(provider)),
         }
     }
 
@@ -89,6 +96,7 @@ impl AnyDecoder {
         match self {
             Self::OpenAiChat(decoder) => decoder.push(data, out),
             Self::Anthropic(decoder) => decoder.push(data, out),
+            Self::Gemini(decoder) => decoder.push(data, out),
         }
     }
 
@@ -96,6 +104,7 @@ impl AnyDecoder {
         match self {
             Self::OpenAiChat(decoder) => decoder.finish(out),
             Self::Anthropic(decoder) => decoder.finish(out),
+            Self::Gemini(decoder) => decoder.finish(out),
         }
     }
 }
@@ -105,7 +114,8 @@ impl AnyEncoder {
         match caller {
             Dialect::OpenAiChat => Ok(Self::OpenAiChat(Box::new(openai_chat::Codec::encoder(asked)))),
             Dialect::Anthropic => Ok(Self::Anthropic(Box::new(anthropic::Codec::encoder(asked)))),
-            Dialect::OpenAiResponses | Dialect::Gemini => Err(unspoken(caller)),
+            Dialect::Gemini => Ok(Self::Gemini(Box::new(gemini::Codec::encoder(asked)))),
+            Dialect::OpenAiResponses => Err(unspoken(caller)),
         }
     }
 
@@ -113,6 +123,7 @@ impl AnyEncoder {
         match self {
             Self::OpenAiChat(encoder) => encoder.push(event, out),
             Self::Anthropic(encoder) => encoder.push(event, out),
+            Self::Gemini(encoder) => encoder.push(event, out),
         }
     }
 
@@ -120,6 +131,7 @@ impl AnyEncoder {
         match self {
             Self::OpenAiChat(encoder) => encoder.finish(out),
             Self::Anthropic(encoder) => encoder.finish(out),
+            Self::Gemini(encoder) => encoder.finish(out),
         }
     }
 }

@@ -33,6 +33,8 @@ struct Family {
     #[serde(default)]
     mid_conversation_system: bool,
     stop_max: Option<usize>,
+    /// Gemini: 2 for all before 3.
+    generation: Option<u8>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -102,6 +104,10 @@ impl Family {
         can.prefill = self.prefill;
         can.mid_conversation_system = self.mid_conversation_system;
         can.stop_max = self.stop_max.or(can.stop_max);
+        if dialect == Dialect::Gemini {
+            let since_3 = self.generation.is_none_or(|generation| generation >= 3);
+            (can.signed_calls, can.media_in_results, can.json_beside_tools) = (since_3, since_3, since_3);
+        }
     }
 }
 
@@ -173,8 +179,9 @@ mod tests {
         assert_eq!(openai("gpt-4.1"), []);
         let gemini = |model| levels(target(Dialect::Gemini, Kind::Gemini, model));
         assert_eq!(gemini("gemini-3-pro-preview"), [Effort::Low, Effort::High]);
-        let pro = target(Dialect::Gemini, Kind::Gemini, "gemini-2.5-pro").can.reasoning;
-        assert_eq!(pro, ReasoningStyle::Budget { min: 128, max: 32_768, off: Off::Never });
+        let pro = target(Dialect::Gemini, Kind::Gemini, "gemini-2.5-pro").can;
+        assert_eq!(pro.reasoning, ReasoningStyle::Budget { min: 128, max: 32_768, off: Off::Never });
+        assert!(!pro.signed_calls && target(Dialect::Gemini, Kind::Gemini, "gemini-3-pro-preview").can.signed_calls);
     }
 
     #[test]

@@ -1,0 +1,189 @@
+//! Where an answer comes from: `groundingMetadata` and `citationMetadata`, and the citations that all dialects share.
+//!
+//! Google counts in bytes of UTF-8, the citations here in characters.
+
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+
+use crate::dialect::Object;
+use crate::ir::Citation;
+
+/// How many bytes or characters lie between two marks.
+const STEP: usize = 256;
+
+/// Converts between bytes and characters of a text without counting from its beginning each time.
+#[derive(Debug)]
+struct Measure<'t> {
+    text: &'t str,
+    /// Characters before every `STEP`th byte.
+    chars: Vec<usize>,
+    /// The byte at which every `STEP`th character begins.
+    bytes: Vec<usize>,
+}
+
+impl<'t> Measure<'t> {
+    fn of(text: &'t str) -> Self {
+        let mut measure = Self { text, chars: Vec::new(), bytes: Vec::new() };
+        let mut count = 0;
+        for (place, byte) in text.bytes().enumerate() {
+            let begins = is_start(byte);
+            if place % STEP == 0 {
+                measure.chars.push(count);
+            }
+            if begins && count % STEP == 0 {
+                measure.bytes.push(place);
+            }
+            count += usize::from(begins);
+        }
+        measure
+    }
+
+    fn chars_before(&self, byte: u64) -> u64 {
+        let byte = usize::try_from(byte).unwrap_or(usize::MAX).min(self.text.len());
+        let mark = (byte / STEP).min(self.chars.len().saturating_sub(1));
+        let known = self.chars.get(mark).copied().unwrap_or(0);
+        let more = self.text.as_bytes().get(mark * STEP..byte).unwrap_or_default();
+        let count = known + more.iter().filter(|byte| is_start(**byte)).count();
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+
+    fn byte_of(&self, char: u64) -> u64 {
+        let char = usize::try_from(char).unwrap_or(usize::MAX);
+        let end = self.text.len();
+        let byte = self.bytes.get(char / STEP).map_or(end, |from| {
+            let rest = self.text.get(*from..).unwrap_or_default();
+            rest.char_indices().nth(char % STEP).map_or(end, |(place, _)| from + place)
+        });
+        u64::try_from(byte).unwrap_or(u64::MAX)
+    }
+}
+
+fn is_start(byte: u8) -> bool {
+    byte & 0xc0 != 0x80
+}
+
+/// Reads the citations of a text: from `groundingMetadata` and from `citationMetadata`.
+pub(super) fn citations_from(grounding: Option<&Value>, cited: Option<&Value>, text: &str) -> Vec<Citation> {
+    let measure = Measure::of(text);
+    let mut citations = Vec::new();
+    let list = |value: Option<&'_ Value>, key: &str| -> Vec<Value> {
+        value.and_then(|value| value.get(key)).and_then(Value::as_array).cloned().unwrap_or_default()
+    };
+    let chunks = list(grounding, "groundingChunks");
+    for support in list(grounding, "groundingSupports") {
+        let span = support.get("segment").and_then(|segment| span_from(segment, &measure));
+        for index in list(Some(&support), "groundingChunkIndices") {
+            let place = index.as_u64().and_then(|index| usize::try_from(index).ok());
+            let Some(chunk) = place.and_then(|place| chunks.get(place)) else { continue };
+            let Some(source) = chunk.as_object().and_then(|chunk| chunk.values().find(|value| value.is_object()))
+            else {
+                continue;
+            };
+            let said = |key: &str| source.get(key).and_then(Value::as_str).map(str::to_owned);
+            let (url, title, cited_text) = (said("uri"), said("title"), said("text"));
+            citations.push(Citation { url, title, cited_text, span, original: None });
+        }
+    }
+    let sources = match list(cited, "citationSources") {
+        none if none.is_empty() => list(cited, "citations"),
+        sources => sources,
+    };
+    for source in sources {
+        let said = |key: &str| source.get(key).and_then(Value::as_str).map(str::to_owned);
+        let span = span_from(&source, &measure);
+        citations.push(Citation { url: said("uri"), title: said("title"), cited_text: None, span, original: None });
+    }
+    citations
+}
+
+fn span_from(segment: &Value, measure: &Measure<'_>) -> Option<(u64, u64)> {
+    let end = segment.get("endIndex").and_then(Value::as_u64)?;
+    // Protocol buffers leave zeros out.
+    let start = segment.get("startIndex").and_then(Value::as_u64).unwrap_or(0);
+    Some((measure.chars_before(start), measure.chars_before(end)))
+}
+
+/// Gathers the citations of an answer as `groundingMetadata`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Grounding {
+    chunks: IndexMap<(Option<String>, Option<String>, Option<String>), usize>,
+    supports: Vec<Value>,
+}
+
+impl Grounding {
+    /// Adds the citations of a text: `part` is its place among the parts, `offset` the bytes before it.
+    pub(super) fn add(&mut self, citations: &[Citation], text: &str, part: Option<usize>, offset: u64) {
+        if citations.is_empty() {
+            return;
+        }
+        let measure = Measure::of(text);
+        for citation in citations {
+            let key = (citation.url.clone(), citation.title.clone(), citation.cited_text.clone());
+            let next = self.chunks.len();
+            let chunk = *self.chunks.entry(key).or_insert(next);
+            let (start, end) = match citation.span {
+                Some((start, end)) => (measure.byte_of(start), measure.byte_of(end.max(start))),
+                None => (0, measure.byte_of(u64::MAX)),
+            };
+            let place = |byte: u64| usize::try_from(byte).unwrap_or(usize::MAX);
+            let segment = Object::new()
+                .with_some("partIndex", part)
+                .with("startIndex", offset + start)
+                .with("endIndex", offset + end)
+                .with_some("text", text.get(place(start)..place(end)));
+            let segment = Value::from(segment);
+            self.supports.push(json!({"segment": segment, "groundingChunkIndices": [chunk]}));
+        }
+    }
+
+    /// `groundingMetadata`, if there is anything to say. A source without an address is a document.
+    pub(super) fn finish(self) -> Option<Value> {
+        if self.supports.is_empty() {
+            return None;
+        }
+        let chunk = |((url, title, text), _): ((Option<String>, Option<String>, Option<String>), usize)| {
+            let kind = if url.is_some() { "web" } else { "retrievedContext" };
+            let text = text.filter(|_| url.is_none());
+            let source = Object::new().with_some("uri", url).with_some("title", title).with_some("text", text);
+            Value::from(Object::new().with(kind, source))
+        };
+        let chunks: Vec<Value> = self.chunks.into_iter().map(chunk).collect();
+        Some(json!({"groundingChunks": chunks, "groundingSupports": self.supports}))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_characters_are_converted_anywhere_in_a_text() {
+        let text = "äöü€ x".repeat(200);
+        let measure = Measure::of(&text);
+        for (char, (byte, _)) in text.char_indices().enumerate() {
+            let (char, byte) = (u64::try_from(char).unwrap_or(0), u64::try_from(byte).unwrap_or(0));
+            assert_eq!((measure.chars_before(byte), measure.byte_of(char)), (char, byte));
+        }
+        let end = u64::try_from(text.len()).unwrap_or(0);
+        assert_eq!((measure.chars_before(u64::MAX), measure.byte_of(u64::MAX)), (1_200, end));
+        assert_eq!(Measure::of("").chars_before(3), 0);
+    }
+
+    #[test]
+    fn citations_become_groundings_and_come_back() {
+        let text = "Grüße aus Köln. Ende.";
+        let citation = |url: Option<&str>, span| Citation {
+            url: url.map(str::to_owned),
+            title: Some("T".to_owned()),
+            cited_text: None,
+            span,
+            original: None,
+        };
+        let citations = [citation(Some("https://a.example"), Some((6, 15))), citation(None, Some((16, 21)))];
+        let mut grounding = Grounding::default();
+        grounding.add(&citations, text, Some(0), 0);
+        let written = grounding.finish().unwrap_or_default();
+        assert_eq!(written["groundingSupports"][0]["segment"]["text"], "aus Köln.");
+        assert_eq!(citations_from(Some(&written), None, text), citations);
+    }
+}
