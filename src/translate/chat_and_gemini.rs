@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Strictness, Transcoder, decode, encode};
 use crate::dialect::testing::{Sample, fixtures, recorded};
-use crate::dialect::{Adaptions, Asked, Delivery, Dialect, RequestHead, Target, sse};
+use crate::dialect::{Adaptions, Asked, Delivery, Dialect, RequestHead, Target, adapt, sse};
 use crate::ir::{Content, Fold, Message, Request, Response, Role};
 
 const CHAT: Dialect = Dialect::OpenAiChat;
@@ -88,8 +88,11 @@ fn spoken(response: &Response) -> (String, String, Vec<(String, String, Value)>)
         match &part.content {
             Content::Text(said) => text.push_str(&said.text),
             Content::Reasoning(reasoning) => thoughts.push_str(&reasoning.joined()),
+            // Gemini has no word for these two: they are told as text, and as a function with one string.
+            Content::Refusal(said) => text.push_str(said),
             Content::ToolCall(call) => {
-                let arguments = serde_json::from_str(&call.arguments).unwrap_or(json!({}));
+                let arguments = adapt::arguments_as_json(call.kind, &call.arguments);
+                let arguments = serde_json::from_str(&arguments).unwrap_or(json!({}));
                 calls.push((call.id.clone(), call.name.clone(), arguments));
             }
             _ => {}

@@ -103,10 +103,18 @@ fn span_from(segment: &Value, measure: &Measure<'_>) -> Option<(u64, u64)> {
     Some((measure.chars_before(start), measure.chars_before(end)))
 }
 
+/// Whence a citation is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Source {
+    url: Option<String>,
+    title: Option<String>,
+    text: Option<String>,
+}
+
 /// Gathers the citations of an answer as `groundingMetadata`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Grounding {
-    chunks: IndexMap<(Option<String>, Option<String>, Option<String>), usize>,
+    chunks: IndexMap<Source, usize>,
     supports: Vec<Value>,
 }
 
@@ -118,7 +126,8 @@ impl Grounding {
         }
         let measure = Measure::of(text);
         for citation in citations {
-            let key = (citation.url.clone(), citation.title.clone(), citation.cited_text.clone());
+            let key =
+                Source { url: citation.url.clone(), title: citation.title.clone(), text: citation.cited_text.clone() };
             let next = self.chunks.len();
             let chunk = *self.chunks.entry(key).or_insert(next);
             let (start, end) = match citation.span {
@@ -141,13 +150,13 @@ impl Grounding {
         if self.supports.is_empty() {
             return None;
         }
-        let chunk = |((url, title, text), _): ((Option<String>, Option<String>, Option<String>), usize)| {
+        let chunk = |Source { url, title, text }: Source| {
             let kind = if url.is_some() { "web" } else { "retrievedContext" };
             let text = text.filter(|_| url.is_none());
             let source = Object::new().with_some("uri", url).with_some("title", title).with_some("text", text);
             Value::from(Object::new().with(kind, source))
         };
-        let chunks: Vec<Value> = self.chunks.into_iter().map(chunk).collect();
+        let chunks: Vec<Value> = self.chunks.into_keys().map(chunk).collect();
         Some(json!({"groundingChunks": chunks, "groundingSupports": self.supports}))
     }
 }

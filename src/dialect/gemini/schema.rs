@@ -172,6 +172,13 @@ impl Adapter {
             out.shift_remove("required");
         }
         if self.is_json() {
+            // The word of Google's own language for what JSON Schema says with a type.
+            if out.shift_remove("nullable") == Some(Value::Bool(true))
+                && let Some(Value::String(kind)) = out.get("type")
+            {
+                let kinds = json!([kind, "null"]);
+                out.insert("type".to_owned(), kinds);
+            }
             return;
         }
         match out.get("type").and_then(Value::as_str) {
@@ -442,7 +449,15 @@ impl Adapter {
                 let value = if value.is_object() { &Value::Bool(true) } else { value };
                 out.insert("additionalProperties".to_owned(), value.clone());
             }
-            _ => self.beyond |= !has_properties && value != &Value::Bool(false),
+            Value::Bool(false) => {}
+            Value::Null
+            | Value::Bool(true)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_) => {
+                self.beyond |= !has_properties;
+            }
         }
     }
 

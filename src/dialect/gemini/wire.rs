@@ -361,11 +361,10 @@ pub(super) fn finish_to(finish: &Finish, object: &mut Object) {
 
 /// Reads `usageMetadata`.
 pub(super) fn usage_from(value: Value, searches: Option<u64>) -> Usage {
-    let mut usage = match &value {
-        Value::Object(map) if map.keys().any(|key| is_snake(key)) => {
-            super::tap::usage(&Value::Object(camel_keys(map.clone())))
-        }
-        _ => super::tap::usage(&value),
+    let snake = value.as_object().filter(|map| map.keys().any(|key| is_snake(key)));
+    let mut usage = match snake {
+        Some(map) => super::tap::usage(&Value::Object(camel_keys(map.clone()))),
+        None => super::tap::usage(&value),
     };
     usage.web_searches = searches;
     usage.original = Some(Opaque::new(DIALECT, value));
