@@ -14,8 +14,11 @@ use crate::config::{Config, ConfigError, Loaded};
 use crate::fault::{Fault, FaultKind};
 use crate::ids::{ModelId, ProviderName};
 
+use cost::Tariff;
+
 pub use model::{Above, Capability, Endpoint, Model, Prices, Rate, Rates, Tier};
 
+pub mod cost;
 mod model;
 mod nearest;
 
@@ -29,6 +32,9 @@ const LONGEST_NAME: usize = 256;
 #[derive(Clone, Debug)]
 pub struct Catalog {
     models: BTreeMap<ModelId, Arc<Model>>,
+    tariffs: BTreeMap<ModelId, Arc<Tariff>>,
+    /// What models cost that are not listed.
+    dearest: BTreeMap<Kind, Arc<Tariff>>,
 }
 
 /// What a name means.
@@ -42,6 +48,8 @@ pub struct Resolved {
     pub model: ModelId,
     /// What is known of it.
     pub entry: Option<Arc<Model>>,
+    /// What it costs.
+    pub tariff: Arc<Tariff>,
 }
 
 /// The catalog is not what `scripts/make-catalog` writes.
@@ -64,7 +72,15 @@ impl Catalog {
             models: Vec<Model>,
         }
         let file: File = serde_json::from_str(text)?;
-        Ok(Self { models: file.models.into_iter().map(|model| (model.id.clone(), Arc::new(model))).collect() })
+        Ok(Self::of(file.models))
+    }
+
+    fn of(models: Vec<Model>) -> Self {
+        let dearest = [Kind::OpenAi, Kind::Anthropic, Kind::Gemini]
+            .map(|kind| (kind, Arc::new(Tariff::dearest(models.iter().filter(|model| model.kind == kind)))));
+        let tariffs = models.iter().map(|model| (model.id.clone(), Arc::new(Tariff::listed(model)))).collect();
+        let listed = models.into_iter().map(|model| (model.id.clone(), Arc::new(model)));
+        Self { models: listed.collect(), tariffs, dearest: dearest.into() }
     }
 
     /// All models, by name.
@@ -120,7 +136,9 @@ impl Catalog {
             return Err(Fault::new(FaultKind::InvalidParameter, message).at("model"));
         }
         let entry = self.models.get(model).filter(|entry| entry.kind == settings.kind).cloned();
-        Ok(Resolved { provider: provider.clone(), kind: settings.kind, model: ModelId::new(model), entry })
+        let listed = entry.as_ref().and_then(|entry| self.tariffs.get(&entry.id));
+        let tariff = listed.or_else(|| self.dearest.get(&settings.kind)).cloned().unwrap_or_default();
+        Ok(Resolved { provider: provider.clone(), kind: settings.kind, model: ModelId::new(model), entry, tariff })
     }
 
     fn unknown(&self, asked: &str, config: &Config) -> Fault {

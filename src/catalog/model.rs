@@ -187,6 +187,9 @@ pub struct Rates {
     /// Sound made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_output: Option<Rate>,
+    /// Searches that the provider makes, by the million of them. No list in the catalog has it; configuration may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web_search: Option<Rate>,
 }
 
 /// A price in nano-dollars per million tokens. By the token it would need fractions: a cached token of `gpt-5-nano` costs

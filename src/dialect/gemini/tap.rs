@@ -79,6 +79,11 @@ fn answer(answer: Whole, seen: &mut Seen) {
         seen.terminal = true;
         seen.finish = reason.as_str().map(str::to_owned);
     }
+    // Google's own API says `serviceTier`, Vertex says `trafficType`.
+    let tier = ["serviceTier", "trafficType"]
+        .into_iter()
+        .find_map(|key| answer.usage_metadata.as_ref()?.get(key)?.as_str().map(str::to_owned));
+    seen.tier(tier);
     seen.take_usage(answer.usage_metadata);
 }
 

@@ -108,6 +108,7 @@ pub(crate) fn usage(wire: &Value) -> Usage {
     Usage {
         input: at(wire, "prompt_tokens"),
         cache_read: at(wire, "prompt_tokens_details.cached_tokens"),
+        cache_write_5m: at(wire, "prompt_tokens_details.cache_write_tokens"),
         audio_input: at(wire, "prompt_tokens_details.audio_tokens"),
         output: at(wire, "completion_tokens"),
         reasoning: at(wire, "completion_tokens_details.reasoning_tokens"),
