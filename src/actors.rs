@@ -5,5 +5,6 @@
 pub mod auth;
 pub mod guarded;
 pub mod lane;
+pub mod limiter;
 pub mod provider;
 pub mod report;

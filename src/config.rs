@@ -159,6 +159,7 @@ impl Config {
     fn check(&self) -> Result<(), value::Wrong> {
         self.server.check()?;
         self.breaker.check()?;
+        self.limits.check()?;
         for (name, provider) in &self.providers {
             provider.check(name)?;
         }

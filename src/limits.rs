@@ -1,4 +1,6 @@
-//! Spending limits as pure arithmetic: windows, and what may be spent in them. No clock, no store, no actor.
+//! Spending limits as pure arithmetic: windows, what may be spent in them, and whose they are. No clock, no store, no actor.
 
 pub mod budget;
+pub mod counter;
+pub mod scope;
 pub mod window;

@@ -32,4 +32,6 @@ pub struct Redis {
     /// `redis://…` or `rediss://…`; none: counters live in memory.
     #[serde(default, deserialize_with = "value::redis_url")]
     pub url: Option<SecretString>,
+    /// Whether the URL names a node of a Redis Cluster.
+    pub cluster: bool,
 }

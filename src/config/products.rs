@@ -136,6 +136,18 @@ pub enum Per {
     Product,
 }
 
+impl Per {
+    /// As settings, callers and metrics name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Key => "key",
+            Self::Team => "team",
+            Self::Product => "product",
+        }
+    }
+}
+
 /// Whether calls over a limit are refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -5,9 +5,15 @@
 
 use std::time::Duration;
 
-use prometheus::{Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    CounterVec, Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
 
-use crate::ids::{ProductName, ProviderName};
+use crate::catalog::cost::{Cost, Provenance};
+use crate::config::products::Per;
+use crate::ids::{ModelId, ProductName, ProviderName};
+use crate::money::NanoUsd;
 
 /// Which of the gateway's endpoints was called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +47,36 @@ pub struct Metrics {
     active_streams: IntGaugeVec,
     upstream_auth_failed: IntCounterVec,
     cut_streams: IntCounterVec,
+    cost: CounterVec,
+    unpriced: IntCounterVec,
+    reserved: CounterVec,
+    settled: CounterVec,
+    limits: IntCounterVec,
+    redis_fallback: IntCounter,
+}
+
+/// What a limit did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LimitEvent {
+    /// A call was refused.
+    Refused,
+    /// A call would have been refused, but the limit only reports.
+    Shadowed,
+    /// A call waited for another to settle.
+    Waited,
+    /// It came near its end.
+    Warned,
+}
+
+impl LimitEvent {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Shadowed => "shadowed",
+            Self::Waited => "waited",
+            Self::Warned => "warned",
+        }
+    }
 }
 
 /// No provider was involved.
@@ -104,6 +140,33 @@ impl Metrics {
                 Opts::new("llm_gateway_broken_streams_total", "Streams that ended in an error after they had begun."),
                 &["product", "provider"],
             )?,
+            cost: CounterVec::new(
+                Opts::new("llm_gateway_cost_usd_total", "What calls cost, in dollars, and how well that is known."),
+                &["product", "provider", "model", "provenance"],
+            )?,
+            unpriced: IntCounterVec::new(
+                Opts::new(
+                    "llm_gateway_unpriced_calls_total",
+                    "Calls whose model has no price, or whose answer had no usage that could be believed.",
+                ),
+                &["provider", "model"],
+            )?,
+            reserved: CounterVec::new(
+                Opts::new("llm_gateway_reserved_usd_total", "What calls were estimated at, in dollars."),
+                &["product"],
+            )?,
+            settled: CounterVec::new(
+                Opts::new("llm_gateway_settled_usd_total", "What the same calls came to, in dollars."),
+                &["product"],
+            )?,
+            limits: IntCounterVec::new(
+                Opts::new("llm_gateway_limit_events_total", "What limits did: refused, shadowed, waited, warned."),
+                &["product", "per", "event"],
+            )?,
+            redis_fallback: IntCounter::new(
+                "llm_gateway_redis_fallback_total",
+                "How often Redis did not answer, and limits were held from this instance's own counters.",
+            )?,
             registry,
         };
         let registry = &metrics.registry;
@@ -114,6 +177,12 @@ impl Metrics {
         registry.register(Box::new(metrics.active_streams.clone()))?;
         registry.register(Box::new(metrics.upstream_auth_failed.clone()))?;
         registry.register(Box::new(metrics.cut_streams.clone()))?;
+        registry.register(Box::new(metrics.cost.clone()))?;
+        registry.register(Box::new(metrics.unpriced.clone()))?;
+        registry.register(Box::new(metrics.reserved.clone()))?;
+        registry.register(Box::new(metrics.settled.clone()))?;
+        registry.register(Box::new(metrics.limits.clone()))?;
+        registry.register(Box::new(metrics.redis_fallback.clone()))?;
         Ok(metrics)
     }
 
@@ -144,6 +213,36 @@ impl Metrics {
     /// A stream ended in an error after it had begun.
     pub fn broken_stream(&self, product: &ProductName, provider: &ProviderName) {
         self.cut_streams.with_label_values(&[product.as_str(), provider.as_str()]).inc();
+    }
+
+    /// Counts what a call cost.
+    pub fn cost(&self, product: &ProductName, provider: &ProviderName, model: &ModelId, cost: &Cost) {
+        let labels = [product.as_str(), provider.as_str(), model.as_str(), cost.provenance.name()];
+        self.cost.with_label_values(&labels).inc_by(cost.amount.as_usd().max(0.0));
+        match cost.provenance {
+            Provenance::Default => self.unpriced.with_label_values(&[provider.as_str(), model.as_str()]).inc(),
+            Provenance::Computed | Provenance::EstimatedPartial => {}
+        }
+    }
+
+    /// A call was estimated at this much.
+    pub fn reserved(&self, product: &ProductName, estimate: NanoUsd) {
+        self.reserved.with_label_values(&[product.as_str()]).inc_by(estimate.as_usd().max(0.0));
+    }
+
+    /// It came to this much.
+    pub fn settled(&self, product: &ProductName, actual: NanoUsd) {
+        self.settled.with_label_values(&[product.as_str()]).inc_by(actual.as_usd().max(0.0));
+    }
+
+    /// A limit did something.
+    pub fn limit(&self, product: &ProductName, per: Per, event: LimitEvent) {
+        self.limits.with_label_values(&[product.as_str(), per.name(), event.name()]).inc();
+    }
+
+    /// Redis did not answer.
+    pub fn redis_fallback(&self) {
+        self.redis_fallback.inc();
     }
 
     /// A stream is open for as long as the guard lives.

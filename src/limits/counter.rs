@@ -1,0 +1,409 @@
+//! One counter as an instance keeps it: what it spent itself, what it has reserved, and what it knows of the others.
+//!
+//! Alone, an instance decides by [`Standing`]. With others, it may spend without asking what its *lease* allows: a slice of what
+//! was left when it last looked, which the others see as if it were spent. So no two instances give the same dollar away, far
+//! from a limit nobody asks, and near it every call does.
+
+use std::time::Duration;
+
+use crate::limits::budget::{Standing, Verdict};
+use crate::limits::window::{Bucket, LedgerTime, Spent, WindowLength};
+use crate::money::NanoUsd;
+
+/// What an instance that has never looked, or not lately, may spend of a limit before it does: one in this many, shared among
+/// the instances.
+const UNSEEN_SHARE: i64 = 100;
+
+/// How long a lease is good, in milliseconds. The others take it for spent for somewhat longer.
+pub const LEASE_MS: u64 = 1_000;
+
+/// One counter as an instance keeps it.
+#[derive(Clone, Copy, Debug)]
+pub struct Counter {
+    /// How much may be spent in a window, as the last call had it.
+    pub limit: NanoUsd,
+    length: WindowLength,
+    bucket: Bucket,
+    own: Spent,
+    others: Spent,
+    /// Outstanding here.
+    reserved: NanoUsd,
+    /// Outstanding elsewhere when last looked, leases included.
+    promised: NanoUsd,
+    lease: NanoUsd,
+    looked_at: Option<LedgerTime>,
+    /// Admitted since the last look began, at estimates.
+    admitted_since: NanoUsd,
+    /// The last call's estimate: a lease that does not cover two such calls is none.
+    typical: NanoUsd,
+    touched: LedgerTime,
+    /// Something is to be told to the others, or asked of them.
+    pub queued: bool,
+    warned: bool,
+    resets: u64,
+}
+
+/// How many share a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    /// This instance only, or the others are out of reach.
+    Alone,
+    /// So many instances, this one included.
+    Shared(u32),
+}
+
+/// What becomes of a call, as far as can be told here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// It may go; its estimate is reserved.
+    Admitted,
+    /// There is room once a call under way has settled.
+    Wait,
+    /// The limit is spent.
+    Refused {
+        /// When a call is admitted again.
+        after: Duration,
+    },
+    /// The others have to be asked.
+    Ask,
+}
+
+/// What an instance tells the others of a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The current bucket.
+    pub bucket: Bucket,
+    /// What it spent in it and in the one before.
+    pub own: Spent,
+    /// What it has reserved.
+    pub reserved: NanoUsd,
+    /// The limit.
+    pub limit: NanoUsd,
+    /// What a call is estimated at.
+    pub typical: NanoUsd,
+    /// Which reset of the counter it knows.
+    pub resets: u64,
+}
+
+/// What it learns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Learnt {
+    /// Whether the call that was asked for may go.
+    pub admitted: bool,
+    /// What the others spent.
+    pub others: Spent,
+    /// What the others have reserved, or hold leases for.
+    pub promised: NanoUsd,
+    /// What may be spent here before the next look.
+    pub lease: NanoUsd,
+}
+
+impl Counter {
+    /// One with nothing in it.
+    pub fn new(length: WindowLength, limit: NanoUsd, at: LedgerTime) -> Self {
+        Self {
+            limit,
+            length,
+            bucket: length.bucket(at),
+            own: Spent::default(),
+            others: Spent::default(),
+            reserved: NanoUsd::ZERO,
+            promised: NanoUsd::ZERO,
+            lease: NanoUsd::ZERO,
+            looked_at: None,
+            admitted_since: NanoUsd::ZERO,
+            typical: NanoUsd::ZERO,
+            touched: at,
+            queued: false,
+            warned: false,
+            resets: 0,
+        }
+    }
+
+    /// Decides on a call, and reserves its estimate if it may go.
+    pub fn admit(&mut self, estimate: NanoUsd, at: LedgerTime, company: Company) -> Local {
+        self.roll(at);
+        self.typical = estimate;
+        let standing = self.standing();
+        let local = match (company, standing.verdict(estimate, at)) {
+            (_, Verdict::Refuse { after }) => Local::Refused { after },
+            (Company::Alone, Verdict::Wait) => Local::Wait,
+            (Company::Alone, Verdict::Admit) => Local::Admitted,
+            // Nobody else's settling is heard of here sooner than by asking.
+            (Company::Shared(_), Verdict::Wait) if self.is_full_by_own(estimate, at) => Local::Wait,
+            (Company::Shared(instances), Verdict::Admit | Verdict::Wait) => {
+                if self.is_covered(estimate, at, instances) { Local::Admitted } else { Local::Ask }
+            }
+        };
+        if local == Local::Admitted {
+            self.reserve(estimate);
+        }
+        local
+    }
+
+    /// Reserves, whatever there is room for.
+    pub fn reserve(&mut self, estimate: NanoUsd) {
+        self.reserved += estimate;
+        self.lease -= estimate;
+        self.admitted_since += estimate;
+    }
+
+    /// Takes a reservation back, and adds what the call really cost. Says whether that took the counter over `warn_at` of its
+    /// limit.
+    pub fn settle(&mut self, estimate: NanoUsd, actual: NanoUsd, at: LedgerTime, warn_at: f64) -> bool {
+        self.roll(at);
+        self.reserved = (self.reserved - estimate).max(NanoUsd::ZERO);
+        self.lease += estimate - actual;
+        self.admitted_since += actual - estimate;
+        self.own.current += actual;
+        let is_over = self.standing().used_share(at) >= warn_at;
+        let crosses = is_over && !self.warned;
+        self.warned = is_over;
+        crosses
+    }
+
+    /// The counter as it stands.
+    pub fn standing_at(&mut self, at: LedgerTime) -> Standing {
+        self.roll(at);
+        self.standing()
+    }
+
+    /// What to tell the others; a look begins.
+    pub fn tell(&mut self, at: LedgerTime) -> Told {
+        self.roll(at);
+        self.admitted_since = NanoUsd::ZERO;
+        self.queued = false;
+        Told {
+            bucket: self.bucket,
+            own: self.own,
+            reserved: self.reserved,
+            limit: self.limit,
+            typical: self.typical,
+            resets: self.resets,
+        }
+    }
+
+    /// What came of a look that told `told` and, if it asked for a call, for `asked`.
+    pub fn learn(&mut self, told: &Told, learnt: &Learnt, asked: NanoUsd, at: LedgerTime) {
+        self.roll(at);
+        self.others = learnt.others.rolled(told.bucket, self.bucket);
+        self.promised = learnt.promised;
+        self.lease = learnt.lease - self.admitted_since;
+        self.looked_at = Some(at);
+        if learnt.admitted && asked > NanoUsd::ZERO {
+            self.reserved += asked;
+        }
+    }
+
+    /// Somebody reset the counter: nothing was spent.
+    pub fn forget(&mut self, resets: u64) {
+        self.resets = resets;
+        self.own = Spent::default();
+        self.others = Spent::default();
+        self.warned = false;
+    }
+
+    /// Whether nothing is known that would not be known of a new counter.
+    pub fn is_idle(&mut self, at: LedgerTime) -> bool {
+        self.roll(at);
+        let is_empty = self.own == Spent::default() && self.others == Spent::default();
+        let rested = at.0.saturating_sub(self.touched.0) > LEASE_MS;
+        is_empty && rested && self.reserved == NanoUsd::ZERO && !self.queued
+    }
+
+    /// Notes that a call came by.
+    pub fn touch(&mut self, limit: NanoUsd, at: LedgerTime) {
+        self.limit = limit;
+        self.touched = at;
+    }
+
+    /// Ledger time was set from `from` to `to`: what is in the buckets stays as old as it was.
+    pub fn step(&mut self, from: LedgerTime, to: LedgerTime) {
+        self.roll(from);
+        let age = self.length.bucket(from).0.saturating_sub(self.bucket.0);
+        self.bucket = Bucket(self.length.bucket(to).0.saturating_sub(age));
+        let shift = |moment: LedgerTime| LedgerTime((to.0 + moment.0).saturating_sub(from.0));
+        self.touched = shift(self.touched);
+        self.looked_at = self.looked_at.map(shift);
+    }
+
+    /// Whether calls are under way here.
+    pub fn is_outstanding(&self) -> bool {
+        self.reserved > NanoUsd::ZERO
+    }
+
+    /// Whether somebody looked a while ago, or never.
+    pub fn is_stale(&self, at: LedgerTime) -> bool {
+        self.looked_at.is_none_or(|looked| at.0.saturating_sub(looked.0) >= LEASE_MS)
+    }
+
+    fn standing(&self) -> Standing {
+        Standing {
+            limit: self.limit,
+            length: self.length,
+            spent: Spent {
+                current: self.own.current + self.others.current,
+                previous: self.own.previous + self.others.previous,
+            },
+            reserved: self.reserved,
+        }
+    }
+
+    /// Whether this instance's own calls under way leave no room.
+    fn is_full_by_own(&self, estimate: NanoUsd, at: LedgerTime) -> bool {
+        let spent = self.standing().spent.within(self.length, at);
+        self.reserved > NanoUsd::ZERO && spent + self.reserved + estimate > self.limit
+    }
+
+    /// Whether nobody needs to be asked.
+    fn is_covered(&self, estimate: NanoUsd, at: LedgerTime, instances: u32) -> bool {
+        if !self.is_stale(at) {
+            return estimate <= self.lease;
+        }
+        let unseen = NanoUsd(self.limit.0 / UNSEEN_SHARE / i64::from(instances.max(1)));
+        let spent = self.standing().spent.within(self.length, at);
+        self.admitted_since.max(NanoUsd::ZERO) + estimate <= unseen && spent + self.reserved + estimate <= self.limit
+    }
+
+    fn roll(&mut self, at: LedgerTime) {
+        let now = self.length.bucket(at);
+        if now > self.bucket {
+            self.own = self.own.rolled(self.bucket, now);
+            self.others = self.others.rolled(self.bucket, now);
+            self.bucket = now;
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3_600_000;
+    const NOON: LedgerTime = LedgerTime(500 * HOUR);
+
+    fn later(ms: u64) -> LedgerTime {
+        LedgerTime(NOON.0 + ms)
+    }
+
+    fn counter(limit: i64) -> Counter {
+        Counter::new(WindowLength::new(Duration::from_millis(HOUR)).unwrap(), NanoUsd(limit), NOON)
+    }
+
+    fn learnt(admitted: bool, others: i64, lease: i64) -> Learnt {
+        Learnt {
+            admitted,
+            others: Spent { current: NanoUsd(others), previous: NanoUsd::ZERO },
+            promised: NanoUsd::ZERO,
+            lease: NanoUsd(lease),
+        }
+    }
+
+    fn admit(counter: &mut Counter, estimate: i64, company: Company) -> Local {
+        counter.admit(NanoUsd(estimate), NOON, company)
+    }
+
+    #[test]
+    fn alone_calls_go_until_reservations_fill_the_limit() {
+        let mut counter = counter(100);
+        for _ in 0..10 {
+            assert_eq!(admit(&mut counter, 10, Company::Alone), Local::Admitted);
+        }
+        assert_eq!(admit(&mut counter, 10, Company::Alone), Local::Wait);
+        counter.settle(NanoUsd(10), NanoUsd(5), NOON, 0.8);
+        assert_eq!(admit(&mut counter, 5, Company::Alone), Local::Admitted);
+    }
+
+    #[test]
+    fn what_was_spent_refuses() {
+        let mut counter = counter(100);
+        counter.reserve(NanoUsd(10));
+        counter.settle(NanoUsd(10), NanoUsd(100), NOON, 0.8);
+        assert!(matches!(admit(&mut counter, 1, Company::Alone), Local::Refused { .. }));
+    }
+
+    #[test]
+    fn among_others_a_first_call_that_is_small_goes_unseen_and_a_large_one_asks() {
+        let mut counter = counter(1000);
+        assert_eq!(admit(&mut counter, 5, Company::Shared(2)), Local::Admitted);
+        assert_eq!(admit(&mut counter, 5, Company::Shared(2)), Local::Ask, "half of a hundredth is spent");
+    }
+
+    #[test]
+    fn a_lease_is_spent_without_asking_and_no_further() {
+        let mut counter = counter(1000);
+        let told = counter.tell(NOON);
+        counter.learn(&told, &learnt(true, 0, 250), NanoUsd(10), NOON);
+        for _ in 0..25 {
+            assert_eq!(admit(&mut counter, 10, Company::Shared(2)), Local::Admitted);
+        }
+        assert_eq!(admit(&mut counter, 10, Company::Shared(2)), Local::Ask);
+    }
+
+    #[test]
+    fn what_was_admitted_while_a_look_was_under_way_comes_off_the_lease() {
+        let mut counter = counter(1000);
+        let told = counter.tell(NOON);
+        counter.learn(&told, &learnt(false, 0, 250), NanoUsd::ZERO, NOON);
+        let told = counter.tell(NOON);
+        assert_eq!(admit(&mut counter, 200, Company::Shared(2)), Local::Admitted);
+        counter.learn(&told, &learnt(false, 0, 250), NanoUsd::ZERO, NOON);
+        assert_eq!(admit(&mut counter, 51, Company::Shared(2)), Local::Ask);
+        assert_eq!(admit(&mut counter, 50, Company::Shared(2)), Local::Admitted);
+    }
+
+    #[test]
+    fn a_lease_ends() {
+        let mut counter = counter(1000);
+        let told = counter.tell(NOON);
+        counter.learn(&told, &learnt(false, 0, 250), NanoUsd::ZERO, NOON);
+        let late = counter.admit(NanoUsd(100), later(LEASE_MS), Company::Shared(2));
+        assert_eq!(late, Local::Ask);
+    }
+
+    #[test]
+    fn what_others_spent_refuses_here_too_and_fades_with_the_window() {
+        let mut counter = counter(100);
+        let told = counter.tell(NOON);
+        counter.learn(&told, &learnt(false, 100, 0), NanoUsd::ZERO, NOON);
+        assert!(matches!(admit(&mut counter, 1, Company::Alone), Local::Refused { .. }));
+        assert_eq!(counter.admit(NanoUsd(1), later(HOUR + HOUR / 2), Company::Alone), Local::Admitted);
+    }
+
+    #[test]
+    fn a_step_of_time_neither_frees_nor_holds_what_was_spent() {
+        for to in [NOON.0 - 90 * HOUR, NOON.0 + 90 * HOUR] {
+            let mut counter = counter(100);
+            counter.reserve(NanoUsd(100));
+            counter.settle(NanoUsd(100), NanoUsd(100), NOON, 0.8);
+            let to = LedgerTime(to);
+            counter.step(NOON, to);
+            assert!(matches!(counter.admit(NanoUsd(1), to, Company::Alone), Local::Refused { .. }));
+            let a_window_later = LedgerTime(to.0 + HOUR + 60_000);
+            assert_eq!(counter.admit(NanoUsd(1), a_window_later, Company::Alone), Local::Admitted);
+        }
+    }
+
+    #[test]
+    fn a_warning_comes_once_when_its_share_is_reached() {
+        let mut counter = counter(100);
+        let spends = |counter: &mut Counter, amount| {
+            counter.reserve(NanoUsd(amount));
+            counter.settle(NanoUsd(amount), NanoUsd(amount), NOON, 0.8)
+        };
+        assert!(!spends(&mut counter, 79));
+        assert!(spends(&mut counter, 1));
+        assert!(!spends(&mut counter, 1));
+    }
+
+    #[test]
+    fn a_counter_is_idle_once_its_windows_have_passed() {
+        let mut counter = counter(100);
+        counter.reserve(NanoUsd(5));
+        assert!(!counter.is_idle(later(3 * HOUR)), "a call is under way");
+        counter.settle(NanoUsd(5), NanoUsd(5), later(3 * HOUR), 0.8);
+        assert!(!counter.is_idle(later(4 * HOUR)));
+        assert!(counter.is_idle(later(5 * HOUR)));
+    }
+}
