@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use tracing_actix_web::TracingLogger;
 
 use crate::actors::auth::{Auth, DevelopmentKey};
+use crate::actors::limiter::Limiter;
 use crate::actors::provider::Providers;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -28,6 +29,7 @@ use crate::exchange::{Exchange, Gateway};
 use crate::http::trace::RequestSpan;
 use crate::http::{self, Audience, Draining, State};
 use crate::sandbox::{self, Sandbox, SandboxOptions};
+use crate::store::counters::{Counters, CountersError};
 use crate::store::database::Database;
 use crate::store::migrations::{self, MigrateError};
 use crate::telemetry::metrics::Metrics;
@@ -104,6 +106,9 @@ pub enum StartError {
     /// What is built in of the models' habits is broken.
     #[error(transparent)]
     Traits(#[from] TraitsError),
+    /// Redis's setting is unusable.
+    #[error(transparent)]
+    Counters(#[from] CountersError),
     /// A fixed name is taken twice.
     #[error("the metrics could not be set up: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -180,13 +185,18 @@ impl App {
         // The supervisors' own thread: it outlives the HTTP workers, and no accept loop or look-up is in their way.
         let control = Arbiter::new();
         let auth = Auth::start(database, config.clone(), clock.clone(), development_key);
+        let metrics = Metrics::new()?;
+        let counters = Counters::open(&config.load().redis)?;
+        let limiter = Limiter::start(config.clone(), clock.clone(), metrics.clone(), counters);
+        limiter.join().await;
         let providers = Providers::start(config.clone(), clock.clone(), Tls::web()?, &control.handle());
         let gateway = Arc::new(Gateway {
             config,
             catalog: Arc::new(catalog),
             traits: Traits::embedded()?,
             auth,
-            metrics: Metrics::new()?,
+            limiter,
+            metrics,
             clock,
             memory,
             drains: Arc::new(Semaphore::new(MOST_DRAINS)),
@@ -271,6 +281,8 @@ impl App {
                 Err(error) => tracing::error!(error = %error, "a listener's task was lost"),
             }
         }
+        // Nobody spends any more.
+        self.state.gateway.limiter.flush().await;
         for sandbox in self.sandboxes {
             sandbox.stop().await;
         }

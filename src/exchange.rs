@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::actors::auth::Auth;
 use crate::actors::lane::Lanes;
+use crate::actors::limiter::Limiter;
 use crate::auth::principal::Principal;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -27,6 +28,7 @@ use crate::telemetry::metrics::{Endpoint, Metrics};
 use crate::translate::Traits;
 
 pub mod admit;
+pub mod bill;
 pub mod dispatch;
 pub mod memory;
 pub mod plan;
@@ -50,6 +52,8 @@ pub struct Gateway {
     pub traits: Traits,
     /// Who may call.
     pub auth: Auth,
+    /// What may be spent.
+    pub limiter: Limiter,
     /// What is counted.
     pub metrics: Metrics,
     /// What time it is.
@@ -146,6 +150,7 @@ impl Exchange {
         match or_bug(self.attempt(call, &config, &mut settlement)).await {
             Ok(Reply::Whole(whole)) => {
                 let mut headers = whole.headers;
+                settlement.settle();
                 headers.extend(settlement.headers(true));
                 settlement.answered(whole.status, None);
                 Answer { status: whole.status, headers, body: AnswerBody::Whole { body: whole.body, held: whole.held } }
@@ -158,6 +163,7 @@ impl Exchange {
             Err(failed) => {
                 let fault = failed.as_fault().clone();
                 let mut answer = refusal(dialect, &request_id, failed);
+                settlement.settle();
                 answer.headers.extend(settlement.headers(true));
                 settlement.answered(answer.status, Some(&fault));
                 answer
@@ -167,8 +173,14 @@ impl Exchange {
 
     async fn attempt(&self, call: Call, config: &Config, settlement: &mut Settlement) -> Result<Reply, Failed> {
         let asked = admit::request(&call, config)?;
+        let scope = admit::scope(&call, &asked);
+        let product = config.products.get(call.product.as_str());
+        settlement.bill(admit::bill(&call, &asked, &scope, product, &self.gateway));
         let plan = Arc::new(plan::route(call, asked, config, &self.gateway)?);
         settlement.planned(&plan);
+        if let Some(product) = product {
+            settlement.reserve(scope, product, &plan).await?;
+        }
         let opening = dispatch::open(self.lanes.clone(), plan.clone(), self.gateway.clone());
         match plan.delivery {
             Delivery::Whole => {

@@ -16,6 +16,7 @@ pub mod models;
 pub mod render;
 pub mod routes;
 pub mod trace;
+pub mod usage;
 
 /// What every handler of one gateway can reach.
 #[derive(Clone)]

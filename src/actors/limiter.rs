@@ -84,6 +84,8 @@ pub struct Headroom {
     pub remaining: NanoUsd,
     /// How long until a call is admitted again; zero while anything is left.
     pub reset: Duration,
+    /// How long until nothing counts of what was spent.
+    pub clears: Duration,
 }
 
 /// Why a call may not go under one limit.
@@ -183,6 +185,18 @@ impl Limiter {
     /// How each limit stands.
     pub fn headroom(&self, claims: &[Claim]) -> Vec<Headroom> {
         claims.iter().map(|claim| self.shared.headroom(claim)).collect()
+    }
+
+    /// The same, with what other instances spent up to now, if they can be heard of.
+    pub async fn usage(&self, claims: &[Claim]) -> Vec<Headroom> {
+        if self.shared.counters.is_some() && !self.is_redis_gone() {
+            for claim in claims {
+                self.shared.ledger.ensure(claim);
+                self.shared.ledger.enqueue(claim.key);
+            }
+            self.shared.flush().await;
+        }
+        self.headroom(claims)
     }
 
     /// Those who spent most since the start: teams and their users.
@@ -356,11 +370,23 @@ impl Shared {
             (standing.spent.within(standing.length, at), standing.reserved, at, standing)
         });
         match standing {
-            None => Headroom { claim: *claim, used: NanoUsd::ZERO, remaining: claim.limit, reset: Duration::ZERO },
+            None => Headroom {
+                claim: *claim,
+                used: NanoUsd::ZERO,
+                remaining: claim.limit,
+                reset: Duration::ZERO,
+                clears: Duration::ZERO,
+            },
             Some((used, reserved, at, mut standing)) => {
                 standing.limit = claim.limit;
                 let remaining = (claim.limit - used - reserved).max(NanoUsd::ZERO);
-                Headroom { claim: *claim, used, remaining, reset: standing.admits_again_in(at) }
+                Headroom {
+                    claim: *claim,
+                    used,
+                    remaining,
+                    reset: standing.admits_again_in(at),
+                    clears: standing.spent.until_at_most(NanoUsd::ZERO, standing.length, at),
+                }
             }
         }
     }

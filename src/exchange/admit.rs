@@ -1,9 +1,15 @@
 //! Says whether a call may be made, from its body: what it asks for, and whether the product offers that.
 
+use crate::auth::principal::Credential;
+use crate::catalog::cost;
 use crate::config::Config;
+use crate::config::products::Product;
+use crate::dialect::Dialect;
 use crate::dialect::peek::{self, Peek};
-use crate::exchange::Call;
+use crate::exchange::bill::Bill;
+use crate::exchange::{Call, Gateway};
 use crate::fault::{Fault, FaultKind};
+use crate::limits::scope::Scope;
 
 /// What the body asks for, checked against what holds for everybody and for the product.
 ///
@@ -31,4 +37,29 @@ pub fn request(call: &Call, config: &Config) -> Result<Peek, Fault> {
         .at(field));
     }
     Ok(asked)
+}
+
+/// Who pays for a call: the team, and in it the end user whom the token, or else the caller, names.
+pub fn scope(call: &Call, asked: &Peek) -> Scope {
+    let named = match (&call.principal.credential, call.dialect) {
+        (Credential::OAuth { .. }, _) => None,
+        // Google's format has no field for it.
+        (Credential::ApiKey { .. }, Dialect::Gemini) => call
+            .headers
+            .iter()
+            .find(|(name, _)| name == "x-posthog-distinct-id")
+            .and_then(|(_, value)| value.to_str().ok()),
+        (Credential::ApiKey { .. }, Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Anthropic) => {
+            asked.end_user.as_deref()
+        }
+    };
+    Scope::new(call.product.clone(), &call.principal, named)
+}
+
+/// The bill of a call that nothing was reserved for yet.
+pub fn bill(call: &Call, asked: &Peek, scope: &Scope, product: Option<&Product>, gateway: &Gateway) -> Bill {
+    let claims = product.map(|product| gateway.limiter.claims(scope, product)).unwrap_or_default();
+    let request =
+        cost::Request { bytes: call.body.len(), max_output_tokens: asked.max_output_tokens, choices: asked.choices };
+    Bill::open(gateway.limiter.clone(), claims, request, call.operation)
 }

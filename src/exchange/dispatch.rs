@@ -81,10 +81,23 @@ pub async fn open(lanes: Lanes, plan: Arc<Plan>, gateway: Arc<Gateway>) -> Resul
         body,
     };
     let sent = Instant::now();
+    plan.progress.sent();
     let (head, mut body) = match lease.call(request).await {
         Ok(opened) => opened,
         Err(error) => {
             lease.report(classify::failure(&error));
+            match error {
+                CallError::Connect(_)
+                | CallError::ConnectTimeout
+                | CallError::Unsupported(_)
+                | CallError::Redirect(_) => plan.progress.refused(),
+                CallError::FirstByteTimeout
+                | CallError::IdleTimeout
+                | CallError::TotalTimeout
+                | CallError::Closed
+                | CallError::Truncated
+                | CallError::Protocol(_) => {}
+            }
             return Err(Fault::from(error).into());
         }
     };
@@ -99,6 +112,7 @@ pub async fn open(lanes: Lanes, plan: Arc<Plan>, gateway: Arc<Gateway>) -> Resul
         }
         return Ok(Opened { head, body, lease, usage_chunk, first_byte_took });
     }
+    plan.progress.refused();
     let text = error_body(&mut body).await;
     let wall = gateway.clock.wall();
     lease.report(classify::answer(head.status, &head.headers, Some(&text), wall));

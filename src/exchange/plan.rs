@@ -1,5 +1,6 @@
 //! Decides where a call goes, and in which bytes.
 
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use actix_http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
@@ -7,12 +8,14 @@ use bytes::Bytes;
 
 use crate::auth::access;
 use crate::catalog::Resolved;
+use crate::catalog::cost::Tariff;
 use crate::config::Config;
 use crate::config::providers::{Kind, Upstream};
 use crate::dialect::peek::{self, Peek};
 use crate::dialect::seen::Seen;
 use crate::dialect::splice::Splice;
 use crate::dialect::{Asked, Delivery, Dialect, Operation, RequestHead};
+use crate::exchange::bill::Progress;
 use crate::exchange::relay::Whole;
 use crate::exchange::turn::{self, Turn};
 use crate::exchange::{Call, Gateway};
@@ -39,6 +42,10 @@ pub struct Plan {
     pub provider: ProviderName,
     /// The model as the provider names it.
     pub model: ModelId,
+    /// What it costs there.
+    pub tariff: Arc<Tariff>,
+    /// How far it has come.
+    pub progress: Progress,
     /// How the caller speaks.
     pub caller: Dialect,
     /// How the provider is spoken to.
@@ -108,6 +115,8 @@ pub fn route(call: Call, asked: Peek, config: &Config, gateway: &Gateway) -> Res
         product: call.product,
         provider: resolved.provider.clone(),
         model: resolved.model.clone(),
+        tariff: resolved.tariff.clone(),
+        progress: Progress::default(),
         caller: call.dialect,
         dialect: call.dialect,
         operation: call.operation,

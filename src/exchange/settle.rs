@@ -8,11 +8,16 @@ use std::time::{Duration, Instant};
 
 use actix_http::header::{HeaderName, HeaderValue};
 
+use crate::actors::limiter;
+use crate::config::products::Product;
 use crate::dialect::seen::Seen;
+use crate::exchange::bill::Bill;
 use crate::exchange::plan::Plan;
 use crate::exchange::{Call, Gateway};
 use crate::fault::{Blame, Fault, FaultKind};
 use crate::ids::{ModelId, ProductName, ProviderName, RequestId};
+use crate::limits::scope::Scope;
+use crate::money::NanoUsd;
 use crate::telemetry::metrics::{ActiveStream, Endpoint, Finished};
 
 /// What a caller that left is written down as; nobody is sent it.
@@ -32,6 +37,7 @@ pub struct Settlement {
     open_stream: Option<ActiveStream>,
     bytes_out: usize,
     seen: Seen,
+    bill: Option<Bill>,
     end: Option<End>,
 }
 
@@ -46,6 +52,7 @@ struct End {
 #[derive(Clone, Copy, Debug, Default)]
 struct Timings {
     auth: Duration,
+    limit: Option<Duration>,
     planned: Option<Duration>,
     connect: Option<Duration>,
     first_byte: Option<Duration>,
@@ -66,6 +73,7 @@ impl Settlement {
             open_stream: None,
             bytes_out: 0,
             seen: Seen::default(),
+            bill: None,
             end: None,
             gateway,
         }
@@ -75,6 +83,36 @@ impl Settlement {
     pub fn planned(&mut self, plan: &Plan) {
         self.served_by = Some((plan.provider.clone(), plan.model.clone()));
         self.timings.planned = Some(self.elapsed());
+    }
+
+    /// The limits that the call is under are known.
+    pub fn bill(&mut self, bill: Bill) {
+        self.bill = Some(bill);
+    }
+
+    /// Sets aside what the call may cost. Near a limit that may take a moment.
+    ///
+    /// # Errors
+    /// 429 when a limit is spent, or calls under way may use it up.
+    pub async fn reserve(&mut self, scope: Scope, product: &Product, plan: &Plan) -> Result<(), Fault> {
+        let begun = self.gateway.clock.now();
+        let Some(bill) = &mut self.bill else { return Ok(()) };
+        let estimate = bill.priced(plan.tariff.clone());
+        let reserved = self.gateway.limiter.reserve(scope, product, estimate).await;
+        self.timings.limit = Some(self.gateway.clock.now().saturating_duration_since(begun));
+        bill.reserved(reserved?, plan.progress.clone());
+        Ok(())
+    }
+
+    /// Settles what the call cost, as far as it is known now. Settled once, it stays so.
+    pub fn settle(&mut self) {
+        let streamed_tokens = self.seen.streamed_tokens();
+        let Some(cost) = self.bill.as_mut().and_then(|bill| bill.settle(&self.seen, streamed_tokens)) else { return };
+        if let Some((provider, model)) = &self.served_by
+            && cost.amount > NanoUsd::ZERO
+        {
+            self.gateway.metrics.cost(&self.product, provider, model, &cost);
+        }
     }
 
     /// The provider's head is there.
@@ -141,6 +179,14 @@ impl Settlement {
             put("x-llm-gateway-model", model.as_str());
         }
         put("server-timing", &self.timings.header(complete.then_some(head)));
+        if let Some(bill) = &self.bill {
+            for (name, value) in limiter::headers(&bill.headroom()) {
+                put(name, &value);
+            }
+            if let Some(cost) = bill.cost().filter(|_| complete) {
+                put("x-llm-gateway-cost-usd", &cost.amount.to_string());
+            }
+        }
         headers
     }
 
@@ -160,6 +206,7 @@ fn unended() -> End {
 
 impl Drop for Settlement {
     fn drop(&mut self) {
+        self.settle();
         let duration = self.elapsed();
         let end = self.end.take().unwrap_or_else(unended);
         let provider = self.served_by.as_ref().map(|(provider, _)| provider);
@@ -183,6 +230,7 @@ impl Settlement {
     fn log(&self, end: &End, duration: Duration) {
         let (provider, model) =
             self.served_by.as_ref().map_or(("", ""), |(provider, model)| (provider.as_str(), model.as_str()));
+        let cost = self.bill.as_ref().and_then(Bill::cost).map_or(0.0, |cost| cost.amount.as_usd());
         let code = end.fault.as_ref().map_or("", |fault| fault.kind.code());
         macro_rules! say {
             ($level:ident, $text:literal) => {
@@ -196,6 +244,7 @@ impl Settlement {
                     error.code = code,
                     stream = self.is_stream,
                     bytes_out = self.bytes_out,
+                    cost_usd = cost,
                     duration_ms = duration.as_millis(),
                     $text
                 )
@@ -221,6 +270,9 @@ impl Timings {
             let _ = write!(text, "{comma}{name};dur={:.3}", took.as_secs_f64() * 1e3);
         };
         put("auth", self.auth);
+        if let Some(limit) = self.limit {
+            put("limit", limit);
+        }
         if let Some(planned) = self.planned {
             put("translate", planned.saturating_sub(self.auth));
         }

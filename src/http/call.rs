@@ -12,6 +12,7 @@ use crate::http::extract::{self, Caller, Refused};
 use crate::http::models;
 use crate::http::render;
 use crate::http::routes::{self, CallTarget, Route, Target};
+use crate::http::usage;
 use crate::ids::{ProductName, RequestId};
 use crate::telemetry::metrics::Endpoint;
 use crate::upstream::endpoint;
@@ -103,6 +104,7 @@ async fn serve(
             }
             Err(fault) => return Err(Refused::skimmed(fault, payload).await),
         },
+        Target::Usage => return Ok(usage::show(request, state, &caller).await),
         Target::Call(target) => target,
     };
     let body = extract::body(request, payload, state).await?;

@@ -34,7 +34,7 @@ pub async fn actors(request: HttpRequest, state: web::Data<State>) -> HttpRespon
 
 /// Every actor of the gateway.
 pub fn reports(state: &State) -> Vec<ActorReport> {
-    let mut all = vec![state.gateway.auth.report()];
+    let mut all = vec![state.gateway.auth.report(), state.gateway.limiter.report()];
     all.extend(state.providers.reports());
     all
 }

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use prometheus::core::Collector as _;
 use prometheus::proto::MetricFamily;
-use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts};
+use prometheus::{GaugeVec, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
 use crate::actors::report::ActorState;
 use crate::fault::{Fault, FaultKind};
@@ -66,9 +66,39 @@ fn moment(state: &http::State) -> Result<Vec<MetricFamily>, prometheus::Error> {
     for (kind, count) in [("good", good), ("refused", refused)] {
         remembered.with_label_values(&[kind]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
+    let team_cost = GaugeVec::new(
+        Opts::new(
+            "llm_gateway_top_team_cost_usd",
+            "What the hundred teams that spent most did since the start, in dollars.",
+        ),
+        &["team"],
+    )?;
+    let user_cost = GaugeVec::new(
+        Opts::new(
+            "llm_gateway_top_user_cost_usd",
+            "What the hundred users that spent most did since the start, in dollars.",
+        ),
+        &["team", "user"],
+    )?;
+    let (teams, users) = state.gateway.limiter.top_spenders();
+    for team in &teams {
+        team_cost.with_label_values(&[team.team.as_str()]).set(team.spent.as_usd());
+    }
+    for user in &users {
+        user_cost.with_label_values(&[user.team.as_str(), user.user.as_str()]).set(user.spent.as_usd());
+    }
+    let kept = IntGauge::new("llm_gateway_limit_counters", "Counters of spending that are kept.")?;
+    kept.set(i64::try_from(state.gateway.limiter.counters()).unwrap_or(i64::MAX));
+    let redis_gone =
+        IntGauge::new("llm_gateway_redis_gone", "1 while limits are held without Redis, which is out of reach.")?;
+    redis_gone.set(i64::from(state.gateway.limiter.is_redis_gone()));
     let held = IntGauge::new("llm_gateway_answer_bytes_held", "Bytes of whole answers that are being collected.")?;
     held.set(i64::try_from(state.gateway.memory.held()).unwrap_or(i64::MAX));
     let mut families = held.collect();
+    families.extend(kept.collect());
+    families.extend(redis_gone.collect());
+    families.extend(team_cost.collect());
+    families.extend(user_cost.collect());
     for gauges in [up, depth, open, remembered] {
         families.extend(gauges.collect());
     }

@@ -8,6 +8,7 @@
 //!                                                                          and :countTokens; {model} may hold slashes
 //! GET  [/{product}]/v1/models, …/models/{id}                               the list, in OpenAI's or Anthropic's shape
 //! GET  [/{product}]/v1beta/models, …/models/{id}                           the list, in Google's shape
+//! GET  /v1/usage/{product}                                                 what was spent of its limits
 //! GET  /, /_liveness, /_readiness                                          probes
 //! GET  /health/actors, /metrics                                            operators
 //! ```
@@ -39,6 +40,8 @@ pub enum Target<'a> {
     Models(ListShape),
     /// One model.
     Model(ListShape, Cow<'a, str>),
+    /// What was spent of a product's limits.
+    Usage,
 }
 
 /// A call to a model, as far as the path tells.
@@ -86,7 +89,7 @@ impl Route<'_> {
     pub fn method(&self) -> &'static str {
         match self.target {
             Target::Call(_) => "POST",
-            Target::Models(_) | Target::Model(..) => "GET",
+            Target::Models(_) | Target::Model(..) | Target::Usage => "GET",
         }
     }
 
@@ -95,6 +98,7 @@ impl Route<'_> {
         match &self.target {
             Target::Call(call) => call.endpoint(),
             Target::Models(_) | Target::Model(..) => Endpoint("models"),
+            Target::Usage => Endpoint("usage"),
         }
     }
 
@@ -103,9 +107,9 @@ impl Route<'_> {
         match &self.target {
             Target::Call(call) => call.dialect,
             Target::Models(ListShape::Google) | Target::Model(ListShape::Google, _) => Dialect::Gemini,
-            Target::Models(ListShape::OpenAiOrAnthropic) | Target::Model(ListShape::OpenAiOrAnthropic, _) => {
-                Dialect::OpenAiChat
-            }
+            Target::Models(ListShape::OpenAiOrAnthropic)
+            | Target::Model(ListShape::OpenAiOrAnthropic, _)
+            | Target::Usage => Dialect::OpenAiChat,
         }
     }
 }
@@ -147,6 +151,10 @@ impl GoogleVerb {
 /// What is at a path, if anything. Whether the product exists is not known here.
 pub fn resolve(path: &str) -> Option<Route<'_>> {
     let path = path.strip_prefix('/')?;
+    if let Some(product) = path.strip_prefix("v1/usage/") {
+        let is_one = !product.is_empty() && !product.contains('/');
+        return is_one.then_some(Route { product: Some(product), target: Target::Usage });
+    }
     let (first, rest) = path.split_once('/')?;
     match first {
         "v1" | "v1beta" => Some(Route { product: None, target: target(first, rest)? }),

@@ -9,6 +9,7 @@ mod cli;
 mod errors;
 mod keys;
 mod layers;
+mod limits;
 mod migrate;
 mod native;
 mod operators;

@@ -98,6 +98,15 @@ impl Ledger {
         local
     }
 
+    /// Begins a counter that is not there.
+    pub(super) fn ensure(&self, claim: &Claim) {
+        let at = self.now();
+        self.counters
+            .entry(claim.key)
+            .or_insert_with(|| Counter::new(claim.key.length(), claim.limit, at))
+            .touch(claim.limit, at);
+    }
+
     /// Changes a counter, if it is there.
     pub(super) fn with<T>(&self, key: CounterKey, change: impl FnOnce(&mut Counter, LedgerTime) -> T) -> Option<T> {
         let at = self.now();

@@ -1,1 +1,164 @@
+//! The handle without Redis: concurrency, estimates, shadows, and what a dropped reservation leaves.
 
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use futures_util::future::join_all;
+
+use super::ledger::Ledger;
+use super::{Limiter, headers};
+use crate::clock::Clock;
+use crate::config::products::Product;
+use crate::config::{self, Config};
+use crate::fault::Fault;
+use crate::ids::{ProductName, TeamId, UserId};
+use crate::limits::counter::Counter;
+use crate::limits::scope::{CounterKey, EndUser, Payer, Scope};
+use crate::money::NanoUsd;
+use crate::telemetry::metrics::Metrics;
+
+const CENT: NanoUsd = NanoUsd(10_000_000);
+const DOLLAR: NanoUsd = NanoUsd(1_000_000_000);
+
+fn config(limits: &str) -> Config {
+    let env = [
+        ("LLM_GATEWAY__PRODUCTS__LLM_GATEWAY__LIMITS".to_owned(), limits.to_owned()),
+        ("LLM_GATEWAY__LIMITS__WAIT".to_owned(), "100ms".to_owned()),
+    ];
+    Config::load(env, config::Mode::Tool).unwrap().config
+}
+
+fn start(limits: &str) -> (Limiter, Product) {
+    let config = config(limits);
+    let product = config.products["llm_gateway"].clone();
+    let config = std::sync::Arc::new(ArcSwap::from_pointee(config));
+    (Limiter::start(config, Clock::manual(SystemTime::now()), Metrics::new().unwrap(), None), product)
+}
+
+fn scope(user: &str) -> Scope {
+    Scope {
+        product: ProductName::from("llm_gateway"),
+        team: Payer::Team(TeamId(1)),
+        end_user: EndUser::Named(user.to_owned()),
+        credential: "key:1".to_owned(),
+    }
+}
+
+/// So many callers, each of whom calls until it is told that the limit is spent; what all of that cost, and the last word.
+async fn spend(callers: usize, estimate: NanoUsd, actual: NanoUsd) -> (NanoUsd, Vec<Fault>) {
+    let (limiter, product) = start("[{ per = 'user', usd = 1, window = '1h' }]");
+    let (limiter, product) = (Rc::new(limiter), Rc::new(product));
+    let callers = (0..callers).map(|_| {
+        let (limiter, product) = (limiter.clone(), product.clone());
+        async move {
+            let mut spent = NanoUsd::ZERO;
+            loop {
+                match limiter.reserve(scope("ann"), &product, estimate).await {
+                    Ok(reservation) => {
+                        for _ in 0..3 {
+                            tokio::task::yield_now().await;
+                        }
+                        reservation.settle(actual);
+                        spent += actual;
+                    }
+                    Err(fault) if fault.message.contains("is spent") => return (spent, fault),
+                    Err(_) => {}
+                }
+            }
+        }
+    });
+    let (spent, faults): (Vec<NanoUsd>, Vec<Fault>) = join_all(callers).await.into_iter().unzip();
+    (spent.into_iter().sum(), faults)
+}
+
+#[actix_rt::test]
+async fn concurrent_callers_pass_a_limit_by_no_more_than_one_call() {
+    let (spent, faults) = spend(64, CENT, CENT).await;
+    assert!(spent >= DOLLAR && spent <= DOLLAR + CENT, "{spent}");
+    assert!(faults[0].retry_after.unwrap().as_secs() > 60);
+    assert!(faults[0].message.contains("$1.00 per user in 1h"), "{}", faults[0].message);
+}
+
+#[actix_rt::test]
+async fn with_estimates_ten_times_too_high_the_whole_limit_is_spent() {
+    let (spent, _) = spend(16, NanoUsd(CENT.0 * 10), CENT).await;
+    assert!(spent >= DOLLAR && spent <= DOLLAR + CENT, "{spent}");
+}
+
+#[actix_rt::test]
+async fn a_call_that_finds_no_room_waits_and_is_told_to_come_back_in_a_second() {
+    let (limiter, product) = start("[{ per = 'user', usd = 1, window = '1h' }]");
+    let held = limiter.reserve(scope("ann"), &product, DOLLAR).await.unwrap();
+    let fault = limiter.reserve(scope("ann"), &product, CENT).await.unwrap_err();
+    assert_eq!(fault.retry_after.unwrap().as_secs(), 1);
+    limiter.reserve(scope("bob"), &product, CENT).await.unwrap();
+    // One that waits is let in as soon as the other settles.
+    let waits = limiter.reserve(scope("ann"), &product, CENT);
+    let (waited, ()) = futures_util::future::join(waits, async move {
+        tokio::task::yield_now().await;
+        held.settle(CENT);
+    })
+    .await;
+    waited.unwrap();
+}
+
+#[actix_rt::test]
+async fn a_reservation_that_is_dropped_gives_everything_back() {
+    let (limiter, product) =
+        start("[{ per = 'user', usd = 1, window = '1h' }, { per = 'team', usd = 2, window = '1h' }]");
+    let claims = limiter.claims(&scope("ann"), &product);
+    let held = limiter.reserve(scope("ann"), &product, CENT).await.unwrap();
+    assert_eq!(headers(&limiter.headroom(&claims))[1], ("x-ratelimit-remaining-usd", "0.99".to_owned()));
+    drop(held);
+    assert_eq!(headers(&limiter.headroom(&claims))[1], ("x-ratelimit-remaining-usd", "1.00".to_owned()));
+}
+
+#[actix_rt::test]
+async fn a_call_is_reserved_under_all_of_its_limits_or_under_none() {
+    let (limiter, product) =
+        start("[{ per = 'user', usd = 1, window = '1h' }, { per = 'team', usd = 2, window = '1h' }]");
+    for user in ["ann", "bob"] {
+        limiter.reserve(scope(user), &product, DOLLAR).await.unwrap().settle(DOLLAR);
+    }
+    let fault = limiter.reserve(scope("eve"), &product, CENT).await.unwrap_err();
+    assert!(fault.message.contains("per team"), "{}", fault.message);
+    let claims = limiter.claims(&scope("eve"), &product);
+    let user = claims.iter().find(|claim| claim.per.name() == "user").unwrap();
+    assert_eq!(limiter.headroom(&[*user])[0].remaining, DOLLAR);
+}
+
+#[actix_rt::test]
+async fn a_limit_in_the_shadow_counts_and_refuses_nobody() {
+    let (limiter, product) = start("[{ per = 'user', usd = 1, window = '1h', mode = 'shadow' }]");
+    for _ in 0..3 {
+        limiter.reserve(scope("ann"), &product, DOLLAR).await.unwrap().settle(DOLLAR);
+    }
+    let claims = limiter.claims(&scope("ann"), &product);
+    assert_eq!(limiter.headroom(&claims)[0].used, NanoUsd(3 * DOLLAR.0));
+    assert!(headers(&limiter.headroom(&claims)).is_empty());
+}
+
+#[test]
+fn a_hundred_thousand_users_fit_in_a_hundred_megabytes_and_expire() {
+    let config = config("[{ per = 'user', usd = 1, window = '1h' }, { per = 'user', usd = 5, window = '1d' }]");
+    let clock = Clock::manual(SystemTime::now());
+    let ledger = Ledger::new(clock.clone());
+    for user in 0..100_000 {
+        let scope = Scope { end_user: EndUser::Owner(UserId(user)), ..scope("") };
+        for claim in scope.claims(&config.products["llm_gateway"], &config.limits) {
+            ledger.admit(&claim, CENT, crate::limits::counter::Company::Alone);
+            ledger.with(claim.key, |counter, at| counter.settle(CENT, CENT, at, 0.8));
+        }
+    }
+    assert_eq!(ledger.len(), 200_000);
+    // A hash table is at least seven sixteenths full after it has grown.
+    let bytes = ledger.len() * (size_of::<(CounterKey, Counter)>() + 1) * 16 / 7;
+    assert!(bytes < 100_000_000, "{bytes} bytes");
+    clock.advance(std::time::Duration::from_secs(3 * 3600));
+    ledger.expire();
+    assert_eq!(ledger.len(), 100_000, "those of the longer window are needed still");
+    clock.advance(std::time::Duration::from_secs(2 * 24 * 3600));
+    ledger.expire();
+    assert_eq!(ledger.len(), 0);
+}

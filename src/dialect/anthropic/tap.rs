@@ -4,9 +4,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::dialect::error;
-use crate::dialect::seen::{Seen, at, leading_type};
+use crate::dialect::seen::{Seen, at, leading_type, text_bytes};
 use crate::dialect::{Dialect, Operation};
 use crate::ir::{Opaque, Usage};
+
+/// Where a delta has its text.
+const TEXTS: [&[u8]; 3] = [br#""text""#, br#""thinking""#, br#""partial_json""#];
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -41,6 +44,9 @@ pub(crate) fn event(payload: &[u8], seen: &mut Seen) {
         Some("content_block_start" | "content_block_delta" | "content_block_stop") => {
             seen.first_event = true;
             seen.content = true;
+            if leading == Some("content_block_delta") {
+                seen.streamed_bytes += text_bytes(payload, &TEXTS);
+            }
             return;
         }
         Some("message_stop") => {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::dialect::error;
-use crate::dialect::seen::{Seen, at, leading_type};
+use crate::dialect::seen::{Seen, at, leading_type, text_bytes};
 use crate::dialect::{Dialect, Operation};
 use crate::ir::{Opaque, Usage};
 
@@ -86,7 +86,12 @@ pub(crate) fn event(needles: &Needles, payload: &[u8], seen: &mut Seen) {
         "error" => seen.error = error::parse(Dialect::OpenAiResponses, 0, payload),
         // Beginnings of items and parts are no content yet.
         "response.in_progress" | "response.queued" | "response.output_item.added" | "response.content_part.added" => {}
-        _ => seen.content = true,
+        kind => {
+            seen.content = true;
+            if kind.ends_with(".delta") {
+                seen.streamed_bytes += text_bytes(payload, &[br#""delta""#]);
+            }
+        }
     }
 }
 

@@ -1,0 +1,315 @@
+//! Spending limits as callers see them, and as instances share them through Redis.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use llm_gateway::actors::limiter::{Limiter, Reservation};
+use llm_gateway::clock::Clock;
+use llm_gateway::config::products::Product;
+use llm_gateway::config::{self, Config};
+use llm_gateway::fault::Fault;
+use llm_gateway::ids::{ProductName, TeamId};
+use llm_gateway::limits::scope::{EndUser, Payer, Scope};
+use llm_gateway::limits::window::LedgerTime;
+use llm_gateway::money::NanoUsd;
+use llm_gateway::sandbox::Reply;
+use llm_gateway::store::counters::Counters;
+use llm_gateway::telemetry::metrics::Metrics;
+use serde_json::{Value, json};
+
+use crate::support::gateway::TestGateway;
+use crate::support::proxy::{Proxy, Weather};
+use crate::support::wait;
+
+/// 1000 x 2 + 100 x 8, by a thousand: 0.0028 dollars on gpt-4.1.
+fn chat_answer() -> Reply {
+    Reply::json(
+        200,
+        &json!({
+            "id": "c", "object": "chat.completion", "created": 1, "model": "gpt-4.1",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100},
+        }),
+    )
+}
+
+fn chat(user: &str) -> Value {
+    json!({"model": "gpt-4.1", "user": user, "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]})
+}
+
+async fn limited(usd: &str) -> TestGateway {
+    let limits = format!(r#"limits = [{{ per = "user", usd = {usd}, window = "1h" }}]"#);
+    let gateway = TestGateway::builder().product("tight", &limits).setting("limits.wait", "50ms").start().await;
+    gateway.openai().script().always(chat_answer());
+    gateway
+}
+
+fn header<'a>(answer: &'a reqwest::Response, name: &str) -> &'a str {
+    answer.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_whole_answer_says_what_it_cost_and_what_is_left() {
+    let gateway = limited("0.01").await;
+    let answer = gateway.post("/tight/v1/chat/completions", &chat("ann")).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(header(&answer, "x-llm-gateway-cost-usd"), "0.0028");
+    assert_eq!(header(&answer, "x-ratelimit-limit-usd"), "0.01");
+    assert_eq!(header(&answer, "x-ratelimit-remaining-usd"), "0.0072");
+    assert_eq!(header(&answer, "x-ratelimit-reset"), "0");
+    assert!(header(&answer, "server-timing").contains("limit;dur="));
+    let metrics = gateway.metrics().await;
+    assert!(metrics.contains(
+        r#"llm_gateway_cost_usd_total{model="gpt-4.1",product="tight",provenance="computed",provider="openai"} 0.0028"#
+    ));
+    assert!(metrics.contains(r#"llm_gateway_top_user_cost_usd{team="1",user="ann"} 0.0028"#), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_spent_limit_is_a_429_in_every_dialect_and_before_a_stream() {
+    let gateway = limited("0.0028").await;
+    let first = gateway.post("/tight/v1/chat/completions", &chat("ann")).send().await.unwrap();
+    assert_eq!(first.status(), 200);
+    let stream = |mut body: Value| {
+        body["stream"] = json!(true);
+        body
+    };
+    let messages = json!({"model": "claude-sonnet-4-5", "max_tokens": 9, "metadata": {"user_id": "ann"}, "messages": [{"role": "user", "content": "hi"}]});
+    let responses = json!({"model": "gpt-4.1", "user": "ann", "input": "hi"});
+    for (path, body) in [
+        ("/tight/v1/chat/completions", chat("ann")),
+        ("/tight/v1/chat/completions", stream(chat("ann"))),
+        ("/tight/v1/responses", responses.clone()),
+        ("/tight/v1/responses", stream(responses)),
+        ("/tight/v1/messages", messages.clone()),
+        ("/tight/v1/messages", stream(messages)),
+    ] {
+        let answer = gateway.post(path, &body).send().await.unwrap();
+        assert_eq!(answer.status(), 429, "{path}");
+        assert_eq!(header(&answer, "x-should-retry"), "false", "{path}");
+        assert_eq!(header(&answer, "x-ratelimit-remaining-usd"), "0.00", "{path}");
+        let after: u64 = header(&answer, "retry-after").parse().unwrap();
+        assert!((3600..=7200).contains(&after), "{path}: {after}");
+        assert_eq!(header(&answer, "x-ratelimit-reset"), after.to_string(), "{path}");
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(body["error"]["type"], "rate_limit_error", "{path}");
+        let message = body["error"]["message"].as_str().unwrap();
+        assert!(message.contains("$0.0028 per user in 1h") && message.contains("admitted again in"), "{message}");
+    }
+    for verb in ["generateContent", "streamGenerateContent?alt=sse"] {
+        let path = format!("/tight/v1beta/models/gemini-2.5-pro:{verb}");
+        let body = json!({"contents": [{"parts": [{"text": "hi"}]}]});
+        let answer = gateway.post(&path, &body).header("x-posthog-distinct-id", "ann").send().await.unwrap();
+        assert_eq!(answer.status(), 429, "{path}");
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(body["error"]["status"], "RESOURCE_EXHAUSTED", "{path}: {body}");
+    }
+    let other = gateway.post("/tight/v1/chat/completions", &chat("bob")).send().await.unwrap();
+    assert_eq!(other.status(), 200);
+}
+
+#[tokio::test]
+async fn a_call_that_the_provider_refused_costs_nothing() {
+    let gateway = limited("0.01").await;
+    let error = json!({"error": {"message": "no", "type": "invalid_request_error"}});
+    gateway.openai().script().push(Reply::json(400, &error));
+    let answer = gateway.post("/tight/v1/chat/completions", &chat("ann")).send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+    assert_eq!(header(&answer, "x-ratelimit-remaining-usd"), "0.01");
+    assert_eq!(header(&answer, "x-llm-gateway-cost-usd"), "0.00");
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_a_stream_pays_for_its_input_and_what_it_was_sent() {
+    let gateway = limited("1").await;
+    let event = json!({"id": "c", "choices": [{"index": 0, "delta": {"content": "x".repeat(400)}}]}).to_string();
+    gateway.openai().script().push(Reply::sse().event(&event).stall());
+    let mut body = chat("ann");
+    body["stream"] = json!(true);
+    let size = serde_json::to_vec(&body).unwrap().len();
+    let answer = gateway.post("/tight/v1/chat/completions", &body).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(header(&answer, "x-llm-gateway-cost-usd"), "", "nobody knows yet");
+    assert!(header(&answer, "x-ratelimit-remaining-usd").starts_with("0.99"));
+    let mut stream = answer.bytes_stream();
+    stream.next().await.unwrap().unwrap();
+    drop(stream);
+    // Input by size at 2 dollars a million, 100 tokens of output at 8.
+    let cost = NanoUsd(i64::try_from(size.div_ceil(4)).unwrap() * 2_000 + 100 * 8_000);
+    let line = format!(
+        r#"llm_gateway_cost_usd_total{{model="gpt-4.1",product="tight",provenance="estimated_partial",provider="openai"}} {}"#,
+        cost.as_usd()
+    );
+    wait::until("the stream to be settled", || async { gateway.metrics().await.contains(&line).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn usage_shows_each_window_of_the_callers_own_team() {
+    let gateway = limited("0.01").await;
+    gateway.post("/tight/v1/chat/completions", &chat("ann")).send().await.unwrap();
+    let usage: Value = gateway.get("/v1/usage/tight?user=ann").send().await.unwrap().json().await.unwrap();
+    let window = &usage["windows"][0];
+    assert_eq!((&usage["product"], &usage["team"], &usage["user"]), (&json!("tight"), &json!(1), &json!("ann")));
+    assert_eq!((&window["per"], &window["window"]), (&json!("user"), &json!("1h")));
+    assert_eq!((&window["used_usd"], &window["remaining_usd"]), (&json!(0.0028), &json!(0.0072)));
+    assert!(window["resets_in_seconds"].as_u64().unwrap() > 3600);
+    let owner: Value = gateway.get("/v1/usage/tight").send().await.unwrap().json().await.unwrap();
+    assert_eq!(owner["windows"][0]["used_usd"], json!(0.0));
+    assert_eq!(gateway.get("/v1/usage/nothing").send().await.unwrap().status(), 404);
+    assert_eq!(gateway.client().get(gateway.url("/v1/usage/tight")).send().await.unwrap().status(), 401);
+}
+
+const CENT: NanoUsd = NanoUsd(10_000_000);
+const DOLLAR: NanoUsd = NanoUsd(1_000_000_000);
+
+/// One of several instances, as far as limits go.
+struct Instance {
+    limiter: Limiter,
+    product: Product,
+    config: Config,
+}
+
+impl Instance {
+    async fn start(redis: &str) -> Self {
+        let env = [
+            ("LLM_GATEWAY_REDIS_URL", redis),
+            ("LLM_GATEWAY__PRODUCTS__LLM_GATEWAY__LIMITS", "[{ per = 'user', usd = 1, window = '1h' }]"),
+        ];
+        let env = env.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let config = Config::load(env, config::Mode::Tool).unwrap().config;
+        let product = config.products["llm_gateway"].clone();
+        let shared = Arc::new(arc_swap::ArcSwap::from_pointee(config.clone()));
+        let counters = Counters::open(&config.redis).unwrap();
+        let limiter = Limiter::start(shared, Clock::system(), Metrics::new().unwrap(), counters);
+        limiter.join().await;
+        Self { limiter, product, config }
+    }
+
+    async fn reserve(&self, user: &str, estimate: NanoUsd) -> Result<Reservation, Fault> {
+        self.limiter.reserve(scope(user), &self.product, estimate).await
+    }
+
+    /// What Redis holds of a user's spending, whoever spent it.
+    async fn in_redis(&self, user: &str) -> NanoUsd {
+        let counters = Counters::open(&self.config.redis).unwrap().unwrap();
+        let claim = self.limiter.claims(&scope(user), &self.product)[0];
+        let now = counters.heartbeat().await.unwrap().time;
+        let spent = counters.spent(claim.key, claim.key.length().bucket(LedgerTime(now.0))).await.unwrap();
+        spent.current + spent.previous
+    }
+}
+
+fn scope(user: &str) -> Scope {
+    Scope {
+        product: ProductName::from("llm_gateway"),
+        team: Payer::Team(TeamId(1)),
+        end_user: EndUser::Named(user.to_owned()),
+        credential: "key:1".to_owned(),
+    }
+}
+
+/// A user that no other test has.
+fn somebody() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+fn redis() -> String {
+    std::env::var("TEST_REDIS_URL").expect("TEST_REDIS_URL is not set; run scripts/with-servers cargo test --test it")
+}
+
+/// Calls of a cent until the limit is spent; what they cost.
+async fn spend(instance: &Instance, user: &str, estimate: NanoUsd) -> NanoUsd {
+    let mut spent = NanoUsd::ZERO;
+    loop {
+        match instance.reserve(user, estimate).await {
+            Ok(reservation) => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                reservation.settle(CENT);
+                spent += CENT;
+            }
+            Err(fault) if fault.message.contains("is spent") => return spent,
+            Err(_) => {}
+        }
+    }
+}
+
+#[actix_web::rt::main]
+async fn together(estimate: NanoUsd) -> NanoUsd {
+    let instances = [Instance::start(&redis()).await, Instance::start(&redis()).await];
+    let user = somebody();
+    let callers = (0..64).map(|number| spend(&instances[number % 2], &user, estimate));
+    let total: NanoUsd = join_all(callers).await.into_iter().sum();
+    for instance in &instances {
+        instance.limiter.flush().await;
+    }
+    assert_eq!(instances[0].in_redis(&user).await, total);
+    total
+}
+
+#[test]
+fn two_instances_and_64_callers_spend_a_limit_and_no_more() {
+    let total = together(NanoUsd(CENT.0 * 101 / 100));
+    assert!((total.0 - DOLLAR.0).abs() <= DOLLAR.0 / 50, "{total}");
+}
+
+#[test]
+fn two_instances_with_estimates_ten_times_too_high_spend_the_whole_limit() {
+    let total = together(NanoUsd(CENT.0 * 10));
+    assert!(total >= DOLLAR && total.0 <= DOLLAR.0 / 50 * 51, "{total}");
+}
+
+#[actix_web::test]
+async fn what_was_spent_while_redis_was_out_of_reach_is_told_once_it_is_back() {
+    let url = url::Url::parse(&redis()).unwrap();
+    let server = url.socket_addrs(|| Some(6379)).unwrap()[0];
+    let proxy = Proxy::start(server).await;
+    let instance = Instance::start(&format!("redis://{}/", proxy.address())).await;
+    let user = somebody();
+    let mut total = NanoUsd::ZERO;
+    for weather in [Weather::Fair, Weather::Cut, Weather::Fair, Weather::Cut, Weather::Fair] {
+        proxy.set(weather);
+        for _ in 0..5 {
+            instance.reserve(&user, CENT).await.unwrap().settle(CENT);
+            total += CENT;
+            tokio::task::yield_now().await;
+        }
+    }
+    let direct = Instance::start(&redis()).await;
+    wait::until("what was spent to be in Redis", || async { (direct.in_redis(&user).await == total).then_some(()) })
+        .await;
+    wait::until_true("Redis to be back", || !instance.limiter.is_redis_gone()).await;
+}
+
+#[actix_web::test]
+async fn another_instance_hears_within_a_moment_that_a_limit_is_spent() {
+    let [one, other] = [Instance::start(&redis()).await, Instance::start(&redis()).await];
+    let user = somebody();
+    one.reserve(&user, CENT).await.unwrap().settle(DOLLAR);
+    one.limiter.flush().await;
+    let fault = other.reserve(&user, CENT).await.unwrap_err();
+    assert!(fault.message.contains("is spent"), "{}", fault.message);
+}
+
+#[actix_web::test]
+async fn a_counter_that_is_reset_starts_anew_in_every_instance() {
+    let [one, other] = [Instance::start(&redis()).await, Instance::start(&redis()).await];
+    let user = somebody();
+    one.reserve(&user, CENT).await.unwrap().settle(DOLLAR);
+    one.limiter.flush().await;
+    other.reserve(&user, CENT).await.unwrap_err();
+    let counters = Counters::open(&one.config.redis).unwrap().unwrap();
+    let claim = one.limiter.claims(&scope(&user), &one.product)[0];
+    let now = counters.heartbeat().await.unwrap().time;
+    counters.reset(claim.key, claim.key.length().bucket(now)).await.unwrap();
+    for instance in [&one, &other] {
+        let left = instance.limiter.usage(&[claim]).await;
+        wait::until("the reset to be heard of", || async {
+            (instance.limiter.usage(&[claim]).await[0].used == NanoUsd::ZERO).then_some(())
+        })
+        .await;
+        assert_eq!(left.len(), 1);
+        instance.reserve(&user, CENT).await.unwrap();
+    }
+}
