@@ -88,10 +88,10 @@ async fn a_spent_limit_is_a_429_in_every_dialect_and_before_a_stream() {
     ] {
         let answer = gateway.post(path, &body).send().await.unwrap();
         assert_eq!(answer.status(), 429, "{path}");
-        assert_eq!(header(&answer, "x-should-retry"), "false", "{path}");
         assert_eq!(header(&answer, "x-ratelimit-remaining-usd"), "0.00", "{path}");
         let after: u64 = header(&answer, "retry-after").parse().unwrap();
-        assert!((3600..=7200).contains(&after), "{path}: {after}");
+        assert!((1..=3601).contains(&after), "{path}: {after}");
+        assert_eq!(header(&answer, "x-should-retry") == "false", after > 60, "{path}: {after}");
         assert_eq!(header(&answer, "x-ratelimit-reset"), after.to_string(), "{path}");
         let body: Value = answer.json().await.unwrap();
         assert_eq!(body["error"]["type"], "rate_limit_error", "{path}");
@@ -154,7 +154,7 @@ async fn usage_shows_each_window_of_the_callers_own_team() {
     assert_eq!((&usage["product"], &usage["team"], &usage["user"]), (&json!("tight"), &json!(1), &json!("ann")));
     assert_eq!((&window["per"], &window["window"]), (&json!("user"), &json!("1h")));
     assert_eq!((&window["used_usd"], &window["remaining_usd"]), (&json!(0.0028), &json!(0.0072)));
-    assert!(window["resets_in_seconds"].as_u64().unwrap() > 3600);
+    assert!(window["resets_in_seconds"].as_u64().unwrap() >= 3600);
     let owner: Value = gateway.get("/v1/usage/tight").send().await.unwrap().json().await.unwrap();
     assert_eq!(owner["windows"][0]["used_usd"], json!(0.0));
     assert_eq!(gateway.get("/v1/usage/nothing").send().await.unwrap().status(), 404);
