@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::actors::limiter::{Headroom, Limiter, Reservation};
-use crate::catalog::cost::{Cost, Provenance, Request, ServiceTier, Tariff};
+use crate::catalog::cost::{Basis, Cost, Provenance, Request, ServiceTier, Tariff};
 use crate::dialect::Operation;
 use crate::dialect::seen::Seen;
 use crate::limits::scope::Claim;
@@ -88,6 +88,11 @@ impl Bill {
     /// How the call's limits stand.
     pub fn headroom(&self) -> Vec<Headroom> {
         self.limiter.headroom(&self.claims)
+    }
+
+    /// Whether the price is the model's own.
+    pub fn basis(&self) -> Basis {
+        self.tariff.basis()
     }
 
     /// What the call cost, once it is settled.

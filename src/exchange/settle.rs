@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use actix_http::header::{HeaderName, HeaderValue};
 
 use crate::actors::limiter;
+use crate::catalog::cost::Basis;
 use crate::config::products::Product;
 use crate::dialect::seen::Seen;
 use crate::exchange::bill::Bill;
@@ -18,7 +19,7 @@ use crate::fault::{Blame, Fault, FaultKind};
 use crate::ids::{ModelId, ProductName, ProviderName, RequestId};
 use crate::limits::scope::Scope;
 use crate::money::NanoUsd;
-use crate::telemetry::metrics::{ActiveStream, Endpoint, Finished};
+use crate::telemetry::metrics::{ActiveStream, Endpoint, Finished, Loud};
 
 /// What a caller that left is written down as; nobody is sent it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -111,7 +112,14 @@ impl Settlement {
         if let Some((provider, model)) = &self.served_by
             && cost.amount > NanoUsd::ZERO
         {
-            self.gateway.metrics.cost(&self.product, provider, model, &cost);
+            let basis = self.bill.as_ref().map_or(Basis::Listed, Bill::basis);
+            if self.gateway.metrics.cost(&self.product, provider, model, &cost, basis) == Loud::Yes {
+                tracing::warn!(
+                    provider.name = %provider,
+                    model = %model,
+                    "a model without a price, or without usage in its answers, is charged at a stand-in"
+                );
+            }
         }
     }
 

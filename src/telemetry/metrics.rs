@@ -10,7 +10,7 @@ use prometheus::{
     TextEncoder,
 };
 
-use crate::catalog::cost::{Cost, Provenance};
+use crate::catalog::cost::{Basis, Cost, Provenance};
 use crate::config::products::Per;
 use crate::ids::{ModelId, ProductName, ProviderName};
 use crate::money::NanoUsd;
@@ -55,6 +55,15 @@ pub struct Metrics {
     redis_fallback: IntCounter,
 }
 
+/// Whether the operator should be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loud {
+    /// In a log line.
+    Yes,
+    /// It was told before, or is nothing special.
+    No,
+}
+
 /// What a limit did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LimitEvent {
@@ -81,6 +90,9 @@ impl LimitEvent {
 
 /// No provider was involved.
 const NO_PROVIDER: &str = "none";
+
+/// Stands for every model that is not in the catalog.
+const OTHER_MODEL: &str = "other";
 
 impl Metrics {
     /// An empty set of numbers.
@@ -216,12 +228,30 @@ impl Metrics {
     }
 
     /// Counts what a call cost.
-    pub fn cost(&self, product: &ProductName, provider: &ProviderName, model: &ModelId, cost: &Cost) {
-        let labels = [product.as_str(), provider.as_str(), model.as_str(), cost.provenance.name()];
+    ///
+    /// A model that no list has is not named: callers make such names up. Says whether the operator should be told of it: once
+    /// for each series of calls that had to be charged at a stand-in.
+    pub fn cost(
+        &self,
+        product: &ProductName,
+        provider: &ProviderName,
+        model: &ModelId,
+        cost: &Cost,
+        basis: Basis,
+    ) -> Loud {
+        let model = match basis {
+            Basis::Listed => model.as_str(),
+            Basis::Dearest => OTHER_MODEL,
+        };
+        let labels = [product.as_str(), provider.as_str(), model, cost.provenance.name()];
         self.cost.with_label_values(&labels).inc_by(cost.amount.as_usd().max(0.0));
         match cost.provenance {
-            Provenance::Default => self.unpriced.with_label_values(&[provider.as_str(), model.as_str()]).inc(),
-            Provenance::Computed | Provenance::EstimatedPartial => {}
+            Provenance::Default => {
+                let calls = self.unpriced.with_label_values(&[provider.as_str(), model]);
+                calls.inc();
+                if calls.get() == 1 { Loud::Yes } else { Loud::No }
+            }
+            Provenance::Computed | Provenance::EstimatedPartial => Loud::No,
         }
     }
 
