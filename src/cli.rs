@@ -25,6 +25,7 @@ pub mod keys;
 pub mod migrate;
 pub mod models;
 pub mod serve;
+pub mod usage;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -74,12 +75,47 @@ enum Command {
     /// Make, list and revoke personal API keys
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Show, or forget, what was spent of a product's limits
+    ///
+    /// Reads the counters that instances share in Redis: LLM_GATEWAY_REDIS_URL has to be set. For one instance that counts
+    /// for itself, ask it: GET /v1/usage/{product}.
+    #[command(subcommand)]
+    Usage(UsageCommand),
     /// Print the catalog: models, their providers, context and prices
     Models {
         /// As JSON; prices in nano-dollars (10⁻⁹ USD) per million tokens
         #[arg(long)]
         json: bool,
     },
+}
+
+/// What can be done with what was spent.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum UsageCommand {
+    /// Show each window: limit, used, left
+    Show(Whose),
+    /// Forget what was spent, in all instances within a moment
+    Reset(Whose),
+}
+
+/// Whose spending is meant; limits of those that are not named are left out.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Whose {
+    /// The product
+    #[arg(long, value_name = "NAME", default_value = "llm_gateway")]
+    pub product: String,
+    /// The team, by number
+    #[arg(long, value_name = "ID", value_parser = team_id)]
+    pub team: Option<TeamId>,
+    /// The end user, as callers name it
+    #[arg(long, value_name = "NAME", requires = "team")]
+    pub user: Option<String>,
+    /// The end user, as the owner of the token, by number
+    #[arg(long, value_name = "ID", value_parser = user_id, requires = "team", conflicts_with = "user")]
+    pub owner: Option<UserId>,
+    /// The personal API key, by id
+    #[arg(long, value_name = "ID", requires = "team")]
+    pub key: Option<String>,
 }
 
 /// What can be done with personal API keys.
@@ -148,6 +184,9 @@ pub enum Failure {
     /// A key could not be made, listed or revoked.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// Nothing can be said of what was spent.
+    #[error(transparent)]
+    Usage(#[from] usage::UsageError),
     /// Logging could not be set up.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
@@ -165,8 +204,9 @@ impl Failure {
             Self::Config(_)
             | Self::Database(_)
             | Self::Migrate(MigrateError::Open(_))
+            | Self::Usage(usage::UsageError::NoRedis)
             | Self::Keys(KeysError::Open(_)) => ExitCode::from(ConfigError::EXIT_CODE),
-            Self::Migrate(_) | Self::Keys(_) => ExitCode::FAILURE,
+            Self::Migrate(_) | Self::Keys(_) | Self::Usage(_) => ExitCode::FAILURE,
             Self::Telemetry(TelemetryError::Filter(_)) => ExitCode::from(ConfigError::EXIT_CODE),
             Self::Catalog(_) | Self::Telemetry(_) | Self::Run(_) | Self::Output(_) => ExitCode::FAILURE,
         }
@@ -213,6 +253,10 @@ fn dispatch(command: Command, environment: Vec<(String, String)>) -> Result<(), 
             let loaded = Config::load(environment, Mode::Tool)?;
             loaded.config.database_url()?;
             keys::run(command, &loaded.config.database, &mut io::stdout().lock(), &mut io::stderr().lock())
+        }
+        Command::Usage(command) => {
+            let loaded = Config::load(environment, Mode::Tool)?;
+            usage::run(command, &loaded.config, &mut io::stdout().lock(), &mut io::stderr().lock())
         }
         Command::Models { json } => {
             let catalog = Catalog::embedded()?;

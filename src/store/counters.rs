@@ -160,6 +160,20 @@ impl Counters {
         })
     }
 
+    /// What time it is there.
+    ///
+    /// # Errors
+    /// When Redis is out of reach.
+    pub async fn time(&self) -> Result<LedgerTime, CountersError> {
+        let answers = bounded(self.server.query(&[redis::cmd("TIME")])).await?;
+        let parts: Vec<String> =
+            answers.into_iter().next().and_then(|answer| redis::from_redis_value(answer).ok()).unwrap_or_default();
+        match parts.iter().map(|part| part.parse::<u64>()).collect::<Result<Vec<_>, _>>().as_deref() {
+            Ok([seconds, micros]) => Ok(LedgerTime(seconds * 1000 + micros / 1000)),
+            Ok(_) | Err(_) => Err(CountersError::Nonsense),
+        }
+    }
+
     /// What all instances together spent of a counter.
     ///
     /// # Errors

@@ -63,7 +63,7 @@ const ROWS: &[(&str, Layer)] = &[
 /// Modules that may import less than their layer says. `Words` are always allowed.
 const NARROW: &[(&str, &[&str])] = &[
     ("sandbox", &["sandbox", "dialect"]),
-    ("cli", &["cli", "app", "store", "auth::token", "auth::scope"]),
+    ("cli", &["cli", "app", "store", "auth::token", "auth::scope", "limits"]),
     ("main", &["app", "cli"]),
 ];
 

@@ -19,6 +19,7 @@ use llm_gateway::store::counters::Counters;
 use llm_gateway::telemetry::metrics::Metrics;
 use serde_json::{Value, json};
 
+use crate::support::binary::Binary;
 use crate::support::gateway::TestGateway;
 use crate::support::proxy::{Proxy, Weather};
 use crate::support::wait;
@@ -312,4 +313,38 @@ async fn a_counter_that_is_reset_starts_anew_in_every_instance() {
         assert_eq!(left.len(), 1);
         instance.reserve(&user, CENT).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_stopped_has_told_redis_everything() {
+    let user = somebody();
+    let limits = r#"limits = [{ per = "user", usd = 1, window = "24h" }]"#;
+    let gateway = TestGateway::builder()
+        .product("tight", limits)
+        .env("LLM_GATEWAY_REDIS_URL", &redis())
+        // Only the end tells it.
+        .setting("limits.flush_every", "1h")
+        .start()
+        .await;
+    gateway.openai().script().always(chat_answer());
+    let body = chat(&user);
+    let calls = (0..20).map(|_| async {
+        let answer = gateway.post("/tight/v1/chat/completions", &body).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.bytes().await.unwrap();
+    });
+    join_all(calls).await;
+    gateway.stop().await;
+
+    let run = |verb: &str| {
+        Binary::new(["usage", verb, "--product", "tight", "--team", "1", "--user", &user])
+            .env("LLM_GATEWAY_REDIS_URL", redis())
+            .env("LLM_GATEWAY__PRODUCTS__TIGHT__LIMITS", "[{ per = 'user', usd = 1, window = '24h' }]")
+            .run()
+    };
+    let shown = run("show");
+    // 20 x 0.0028
+    assert!(shown.stdout.contains(" 0.056 "), "{shown:?}");
+    assert!(run("reset").stderr.contains("1 windows"));
+    assert!(run("show").stdout.contains(" 0.00 "));
 }
