@@ -271,7 +271,7 @@ impl Shared {
             let company = if self.is_gone() { Company::Alone } else { self.ledger.company() };
             let local = match self.ledger.admit(claim, estimate, company) {
                 Local::Ask => self.ask(claim, estimate).await,
-                local => local,
+                local @ (Local::Admitted | Local::Wait | Local::Refused { .. }) => local,
             };
             let held = match (local, claim.mode) {
                 (Local::Admitted, _) => None,

@@ -222,9 +222,8 @@ impl Counter {
         self.roll(from);
         let age = self.length.bucket(from).0.saturating_sub(self.bucket.0);
         self.bucket = Bucket(self.length.bucket(to).0.saturating_sub(age));
-        let shift = |moment: LedgerTime| LedgerTime((to.0 + moment.0).saturating_sub(from.0));
-        self.touched = shift(self.touched);
-        self.looked_at = self.looked_at.map(shift);
+        self.touched = shifted(self.touched, from, to);
+        self.looked_at = self.looked_at.map(|looked| shifted(looked, from, to));
     }
 
     /// Whether calls are under way here.
@@ -273,6 +272,11 @@ impl Counter {
             self.bucket = now;
         }
     }
+}
+
+/// A moment as far from `to` as it was from `from`.
+fn shifted(moment: LedgerTime, from: LedgerTime, to: LedgerTime) -> LedgerTime {
+    LedgerTime((to.0 + moment.0).saturating_sub(from.0))
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub struct Counters {
 #[derive(Clone)]
 enum Server {
     One(bb8::Pool<RedisConnectionManager>),
-    Cluster { client: ClusterClient, connection: std::sync::Arc<tokio::sync::Mutex<Option<ClusterConnection>>> },
+    Cluster { client: Box<ClusterClient>, connection: std::sync::Arc<tokio::sync::Mutex<Option<ClusterConnection>>> },
 }
 
 /// A question about one counter.
@@ -272,7 +272,7 @@ impl Server {
             .response_timeout(ANSWER_TIMEOUT)
             .retries(1)
             .build()?;
-        Ok(Self::Cluster { client, connection: std::sync::Arc::default() })
+        Ok(Self::Cluster { client: Box::new(client), connection: std::sync::Arc::default() })
     }
 
     async fn query(&self, commands: &[Cmd]) -> Result<Vec<Value>, CountersError> {

@@ -76,7 +76,7 @@ fn add<K: Eq + std::hash::Hash + Clone>(kept: &Mutex<HashMap<K, NanoUsd>>, who: 
 fn top<K>(kept: &Mutex<HashMap<K, NanoUsd>>, shown: impl Fn(&K, NanoUsd) -> Spender) -> Vec<Spender> {
     let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
     let mut all: Vec<(&K, NanoUsd)> = kept.iter().map(|(who, spent)| (who, *spent)).collect();
-    all.sort_by(|one, other| other.1.cmp(&one.1));
+    all.sort_by_key(|(_, spent)| std::cmp::Reverse(*spent));
     all.into_iter().take(SHOWN).map(|(who, spent)| shown(who, spent)).collect()
 }
 
