@@ -178,6 +178,9 @@ impl Exchange {
         settlement.bill(admit::bill(&call, &asked, &scope, product, &self.gateway));
         let plan = Arc::new(plan::route(call, asked, config, &self.gateway)?);
         settlement.planned(&plan);
+        if let Some(answer) = plan.answer_here() {
+            return Ok(Reply::Whole(answer));
+        }
         if let Some(product) = product {
             settlement.reserve(scope, product, &plan).await?;
         }

@@ -8,6 +8,7 @@
 #[expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test may panic")]
 mod chat_and_gemini;
 mod codecs;
+pub mod count;
 mod errors;
 #[cfg(test)]
 mod pairs;

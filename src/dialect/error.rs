@@ -11,6 +11,8 @@
 //! | Gemini, events | `data: {"error": …}`, then the bare object on a line of its own | python-genai by the first; js-genai knows no error in `data`, and fails on the rest only |
 //! | Gemini, array | an element `{"error": …}` and the closing bracket | |
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
@@ -35,9 +37,42 @@ pub struct ProviderError {
     pub param: Option<String>,
 }
 
-/// The HTTP status of a fault; Anthropic's clients know 529 where others know 503.
+/// What an error's body says, whoever said it: the gateway ([`Said::of`]) or a provider.
+#[derive(Clone, Copy, Debug)]
+pub struct Said<'e> {
+    /// A sentence.
+    pub message: &'e str,
+    /// `error.type`, in the contract's words.
+    pub type_name: &'static str,
+    /// A stable code, where there is one.
+    pub code: Option<&'e str>,
+    /// The request's field at fault.
+    pub param: Option<&'e str>,
+    /// When trying again may help.
+    pub retry_after: Option<Duration>,
+}
+
+impl<'e> Said<'e> {
+    /// The gateway's own words.
+    pub fn of(fault: &'e Fault) -> Self {
+        Self {
+            message: &fault.message,
+            type_name: fault.kind.type_name(),
+            code: Some(fault.kind.code()),
+            param: fault.param.as_deref(),
+            retry_after: fault.retry_after,
+        }
+    }
+}
+
+/// The HTTP status of a fault in a dialect.
 pub fn status(dialect: Dialect, fault: &Fault) -> u16 {
-    match (dialect, fault.status.unwrap_or_else(|| fault.kind.status())) {
+    status_in(dialect, fault.status.unwrap_or_else(|| fault.kind.status()))
+}
+
+/// A status in a dialect: Anthropic's clients know 529 where others know 503.
+pub fn status_in(dialect: Dialect, status: u16) -> u16 {
+    match (dialect, status) {
         (Dialect::Anthropic, 503) => 529,
         (Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini, 529) => 503,
         (_, status) => status,
@@ -46,15 +81,20 @@ pub fn status(dialect: Dialect, fault: &Fault) -> u16 {
 
 /// A fault as the body of an answer.
 pub fn body(dialect: Dialect, fault: &Fault, status: u16, request_id: &RequestId) -> Bytes {
-    Bytes::from(Value::Object(object(dialect, fault, status, request_id)).to_string())
+    body_of(dialect, &Said::of(fault), status, request_id)
 }
 
-fn object(dialect: Dialect, fault: &Fault, status: u16, request_id: &RequestId) -> Map<String, Value> {
+/// An error as the body of an answer with this status.
+pub fn body_of(dialect: Dialect, said: &Said<'_>, status: u16, request_id: &RequestId) -> Bytes {
+    Bytes::from(Value::Object(object(dialect, said, status, request_id)).to_string())
+}
+
+fn object(dialect: Dialect, said: &Said<'_>, status: u16, request_id: &RequestId) -> Map<String, Value> {
     match dialect {
-        Dialect::OpenAiChat => openai_chat::error::object(fault),
-        Dialect::OpenAiResponses => openai_responses::error::object(fault),
-        Dialect::Anthropic => anthropic::error::object(fault, status, request_id),
-        Dialect::Gemini => gemini::error::object(fault, status, request_id),
+        Dialect::OpenAiChat => openai_chat::error::object(said),
+        Dialect::OpenAiResponses => openai_responses::error::object(said),
+        Dialect::Anthropic => anthropic::error::object(said, status, request_id),
+        Dialect::Gemini => gemini::error::object(said, status, request_id),
     }
 }
 
@@ -69,7 +109,7 @@ pub fn event(
     let members = match dialect {
         Dialect::OpenAiResponses => openai_responses::error::event_members(fault, position),
         Dialect::OpenAiChat | Dialect::Anthropic | Dialect::Gemini => {
-            object(dialect, fault, status(dialect, fault), request_id)
+            object(dialect, &Said::of(fault), status(dialect, fault), request_id)
         }
     };
     let mut ending = Ending { out: Vec::with_capacity(512), dialect, members: &members };

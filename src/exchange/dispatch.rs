@@ -155,7 +155,7 @@ fn provider_failure(plan: &Plan, head: &UpstreamHead, text: Bytes, retry_after: 
         // A page of some proxy in between: nothing that a caller's SDK could use.
         return Failed::Fault(fault);
     }
-    let answer = plan.provider_error(head, text);
+    let answer = plan.provider_error(head, text, retry_after);
     Failed::Provider(Box::new(ProviderFailure { answer, fault }))
 }
 

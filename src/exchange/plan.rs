@@ -1,7 +1,7 @@
 //! Decides where a call goes, and in which bytes.
 
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use actix_http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use bytes::Bytes;
@@ -21,15 +21,18 @@ use crate::exchange::turn::{self, Turn};
 use crate::exchange::{Call, Gateway};
 use crate::fault::{Fault, FaultKind};
 use crate::ids::{ModelId, ProductName, ProviderName, RequestId};
+use crate::ir::Losses;
 use crate::translate::plan::Marks;
-use crate::translate::{self, Strictness, Transcoder, tap};
+use crate::translate::{self, Strictness, Transcoder, count, tap};
 use crate::upstream::client::UpstreamHead;
 
 /// Names the fields that had no equivalent at the provider.
 const IGNORED: HeaderName = HeaderName::from_static("x-llm-gateway-ignored");
 
-/// English prose and JSON have about four bytes in a token.
-const BYTES_PER_TOKEN: usize = 4;
+/// Names what in the answer is a guess of the gateway's and not the provider's word.
+const ESTIMATED: HeaderName = HeaderName::from_static("x-llm-gateway-estimated");
+
+const JSON: (HeaderName, HeaderValue) = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
 /// Where a call goes, and in which bytes.
 #[derive(Clone, Debug)]
@@ -75,6 +78,10 @@ pub enum Way {
     Native,
     /// A translation.
     Translated(Box<Transcoder>),
+    /// A count of tokens, said in another dialect.
+    Counted,
+    /// No call at all: the provider cannot count, so this is a guess at its tokens.
+    Estimated(u64),
 }
 
 /// Finds the provider and makes the bytes that it gets.
@@ -83,10 +90,11 @@ pub enum Way {
 /// 400 for a model that does not exist, whose provider is not configured, or that cannot do what is asked; 403 for one that the
 /// product does not offer.
 pub fn route(call: Call, asked: Peek, config: &Config, gateway: &Gateway) -> Result<Plan, Fault> {
-    let delivery = match (&call.from_path, asked.stream) {
-        (Some((_, delivery)), _) => *delivery,
-        (None, true) => Delivery::Events,
-        (None, false) => Delivery::Whole,
+    let delivery = match (call.operation, &call.from_path, asked.stream) {
+        (Operation::CountTokens, ..) => Delivery::Whole,
+        (Operation::Generate, Some((_, delivery)), _) => *delivery,
+        (Operation::Generate, None, true) => Delivery::Events,
+        (Operation::Generate, None, false) => Delivery::Whole,
     };
     let name = call
         .from_path
@@ -128,27 +136,26 @@ pub fn route(call: Call, asked: Peek, config: &Config, gateway: &Gateway) -> Res
         way: Way::Native,
         ignored: None,
     };
-    match translate::plan(call.dialect, spoken(resolved.kind, config, &resolved.provider), marks) {
-        Some(translate::Plan::Native) => Ok(native(asked, call)),
-        Some(translate::Plan::Unmark(dialect)) => {
+    let between = translate::plan(call.dialect, spoken(resolved.kind, config, &resolved.provider), marks);
+    match (between, call.operation) {
+        (Some(translate::Plan::Native), _) => Ok(native(asked, call)),
+        (Some(between), Operation::CountTokens) => {
+            let dialect = between.provider_dialect(call.dialect);
+            let (body, way, ignored) = counted(&call, dialect, &resolved, gateway)?;
+            Ok(Plan { body, dialect, query: String::new(), way, ignored, ..native(Peek::default(), call) })
+        }
+        (Some(translate::Plan::Unmark(dialect)), Operation::Generate) => {
             let (body, _, ignored) = translated(&call, dialect, delivery, &resolved, gateway)?;
             let asked = peek::peek(dialect, call.operation, &body)?;
             Ok(Plan { body, ignored, ..native(asked, call) })
         }
-        Some(translate::Plan::Transcode(dialect)) => {
-            if call.operation == Operation::CountTokens {
-                return Err(Fault::new(
-                    FaultKind::UnsupportedParameter,
-                    format!("{} cannot count tokens for this endpoint yet; call its own endpoint", resolved.provider),
-                )
-                .at("model"));
-            }
+        (Some(translate::Plan::Transcode(dialect)), Operation::Generate) => {
             let (body, transcoder, ignored) = translated(&call, dialect, delivery, &resolved, gateway)?;
             let way = Way::Translated(Box::new(transcoder));
             let plan = native(Peek::default(), call);
             Ok(Plan { body, dialect, query: String::new(), way, ignored, ..plan })
         }
-        None => Err(Fault::new(
+        (None, _) => Err(Fault::new(
             FaultKind::UnsupportedParameter,
             format!("{} speaks none of the formats that this gateway knows", resolved.provider),
         )
@@ -164,19 +171,43 @@ fn translated(
     resolved: &Resolved,
     gateway: &Gateway,
 ) -> Result<(Bytes, Transcoder, Option<HeaderValue>), Fault> {
-    let head = RequestHead {
-        model: call.from_path.as_ref().map(|(model, _)| model.clone()),
-        delivery: call.from_path.as_ref().map(|(_, delivery)| *delivery),
-    };
-    let request = translate::decode(call.dialect, &call.body, &head)?;
+    let request = translate::decode(call.dialect, &call.body, &head(call))?;
     let target = gateway.traits.target(dialect, resolved.kind, &resolved.model, resolved.entry.as_deref());
     let upstream = translate::encode(&request, &target, strictness(&call.headers))?;
     let now_s = gateway.clock.wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let estimate = u64::try_from(call.body.len() / BYTES_PER_TOKEN).ok();
-    let asked = Asked::by(&request, delivery).at(now_s).known_as(call.request_id.as_str()).estimated(estimate);
-    let ignored = upstream.losses.header().and_then(|names| HeaderValue::from_str(&names).ok());
+    let estimate = count::estimate(&request);
+    let asked = Asked::by(&request, delivery).at(now_s).known_as(call.request_id.as_str()).estimated(Some(estimate));
+    let ignored = ignored(&upstream.losses);
     let transcoder = Transcoder::new(call.dialect, dialect, asked, upstream.adaptions);
     Ok((upstream.body.into(), transcoder, ignored))
+}
+
+/// How the provider is asked for a count, or a guess where it has no way to be asked.
+fn counted(
+    call: &Call,
+    dialect: Dialect,
+    resolved: &Resolved,
+    gateway: &Gateway,
+) -> Result<(Bytes, Way, Option<HeaderValue>), Fault> {
+    let request = count::decode(call.dialect, &call.body, &head(call))?;
+    let target = gateway.traits.target(dialect, resolved.kind, &resolved.model, resolved.entry.as_deref());
+    let question = count::encode(&request, &target, strictness(&call.headers))?;
+    let way = match question.body {
+        Some(_) => Way::Counted,
+        None => Way::Estimated(count::estimate(&request)),
+    };
+    Ok((question.body.unwrap_or_default().into(), way, ignored(&question.losses)))
+}
+
+fn head(call: &Call) -> RequestHead {
+    RequestHead {
+        model: call.from_path.as_ref().map(|(model, _)| model.clone()),
+        delivery: call.from_path.as_ref().map(|(_, delivery)| *delivery),
+    }
+}
+
+fn ignored(losses: &Losses) -> Option<HeaderValue> {
+    losses.header().and_then(|names| HeaderValue::from_str(&names).ok())
 }
 
 /// Whether the caller would rather be refused than lose a field.
@@ -192,7 +223,7 @@ impl Plan {
     pub fn upstream_delivery(&self) -> Delivery {
         match (&self.way, self.delivery) {
             (Way::Native, delivery) => delivery,
-            (Way::Translated(_), Delivery::Whole) => Delivery::Whole,
+            (Way::Counted | Way::Estimated(_), _) | (Way::Translated(_), Delivery::Whole) => Delivery::Whole,
             (Way::Translated(_), Delivery::Events | Delivery::JsonArray) => Delivery::Events,
         }
     }
@@ -224,7 +255,22 @@ impl Plan {
         Ok(match &self.way {
             Way::Native => Turn::native(self.caller, self.delivery),
             Way::Translated(transcoder) => Turn::Translated(Box::new(transcoder.stream()?)),
+            Way::Counted | Way::Estimated(_) => {
+                return Err(Fault::new(FaultKind::Internal, "a count of tokens has no stream"));
+            }
         })
+    }
+
+    /// The answer to what no provider needs to be asked.
+    pub fn answer_here(&self) -> Option<Whole> {
+        match self.way {
+            Way::Native | Way::Translated(_) | Way::Counted => None,
+            Way::Estimated(tokens) => {
+                let mut headers = vec![JSON, (ESTIMATED, HeaderValue::from_static("input_tokens"))];
+                headers.extend(self.ignored.clone().map(|names| (IGNORED, names)));
+                Some(Whole { status: 200, headers, body: count::tell(self.caller, tokens).into(), held: None })
+            }
+        }
     }
 
     /// The caller's whole answer, and what it says of itself.
@@ -242,9 +288,16 @@ impl Plan {
             }
             Way::Translated(transcoder) => {
                 let whole = transcoder.whole(&body)?;
-                headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+                headers.push(JSON);
                 (whole.body.into(), turn::told(&whole.told))
             }
+            Way::Counted => {
+                let tokens = count::read(self.dialect, &body)?;
+                headers.push(JSON);
+                let seen = Seen { first_event: true, content: true, terminal: true, ..Seen::default() };
+                (count::tell(self.caller, tokens).into(), seen)
+            }
+            Way::Estimated(tokens) => (count::tell(self.caller, *tokens).into(), Seen::default()),
         };
         Ok((Whole { status: head.status, headers, body, held: None }, seen))
     }
@@ -254,7 +307,7 @@ impl Plan {
         let passed = head.headers.for_caller();
         let mut headers: Vec<_> = match self.way {
             Way::Native => passed.collect(),
-            Way::Translated(_) => {
+            Way::Translated(_) | Way::Counted | Way::Estimated(_) => {
                 passed.filter(|(name, _)| name.as_str().starts_with("x-upstream-") || name == RETRY_AFTER).collect()
             }
         };
@@ -263,15 +316,15 @@ impl Plan {
     }
 
     /// A provider's error as the caller understands it.
-    pub fn provider_error(&self, head: &UpstreamHead, text: Bytes) -> Whole {
+    pub fn provider_error(&self, head: &UpstreamHead, text: Bytes, retry_after: Option<Duration>) -> Whole {
         let mut headers = self.caller_headers(head);
         match self.way {
             Way::Native => Whole { status: head.status, headers, body: text, held: None },
-            Way::Translated(_) => {
+            Way::Translated(_) | Way::Counted | Way::Estimated(_) => {
                 let error = translate::decode_error(self.dialect, head.status, &text);
-                let (status, body) = translate::encode_error(self.caller, &error, &self.request_id);
-                headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-                Whole { status, headers, body: body.into(), held: None }
+                let (status, body) = translate::encode_error(self.caller, &error, retry_after, &self.request_id);
+                headers.push(JSON);
+                Whole { status, headers, body, held: None }
             }
         }
     }

@@ -57,9 +57,16 @@ fn unspoken(dialect: Dialect) -> Fault {
 /// # Errors
 /// 400: it is not JSON, or a field cannot be read.
 pub fn decode(caller: Dialect, body: &[u8], head: &RequestHead) -> Result<Request, Fault> {
-    let value: Value = serde_json::from_slice(body)
-        .map_err(|error| Fault::new(FaultKind::InvalidJson, format!("the body is not valid JSON: {error}")))?;
-    with_codec!(caller, C => C::decode_request(value, head))
+    decode_value(caller, parse(body)?, head)
+}
+
+pub(super) fn parse(body: &[u8]) -> Result<Value, Fault> {
+    serde_json::from_slice(body)
+        .map_err(|error| Fault::new(FaultKind::InvalidJson, format!("the body is not valid JSON: {error}")))
+}
+
+pub(super) fn decode_value(caller: Dialect, body: Value, head: &RequestHead) -> Result<Request, Fault> {
+    with_codec!(caller, C => C::decode_request(body, head))
 }
 
 /// Writes a request for a provider.
@@ -68,10 +75,18 @@ pub fn decode(caller: Dialect, body: &[u8], head: &RequestHead) -> Result<Reques
 /// 400: it asks for something that cannot be said there without changing its meaning, or, if the caller is strict, without
 /// any loss. The field is named.
 pub fn encode(request: &Request, target: &Target, strictness: Strictness) -> Result<Upstream, Fault> {
-    let EncodedRequest { body, losses, adaptions } =
-        with_codec!(target.dialect, C => Ok(C::encode_request(request, target)))?;
-    judge(&losses, strictness)?;
+    let EncodedRequest { body, losses, adaptions } = encode_value(request, target, strictness)?;
     Ok(Upstream { body: body.to_string().into_bytes(), losses, adaptions })
+}
+
+pub(super) fn encode_value(
+    request: &Request,
+    target: &Target,
+    strictness: Strictness,
+) -> Result<EncodedRequest, Fault> {
+    let encoded: EncodedRequest = with_codec!(target.dialect, C => Ok(C::encode_request(request, target)))?;
+    judge(&encoded.losses, strictness)?;
+    Ok(encoded)
 }
 
 pub(super) fn decode_response(provider: Dialect, body: Value) -> Result<Response, Fault> {

@@ -2,9 +2,12 @@
 //!
 //! All four dialects have the error in `error`; they differ in the words around it.
 
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use crate::dialect::{Dialect, Object, error};
+use bytes::Bytes;
+
+use crate::dialect::error::Said;
+use crate::dialect::{Dialect, error};
 use crate::ids::RequestId;
 use crate::ir::{ApiError, ErrorKind};
 
@@ -23,63 +26,50 @@ pub fn decode_error(provider: Dialect, status: u16, body: &[u8]) -> ApiError {
     read
 }
 
-/// Writes an error as the body of an answer, and its status: Anthropic's clients know 529 where others know 503.
-pub fn encode_error(caller: Dialect, error: &ApiError, request_id: &RequestId) -> (u16, Vec<u8>) {
-    let is_overloaded = matches!(error.status, 503 | 529);
-    let body: Value = match caller {
-        Dialect::OpenAiChat | Dialect::OpenAiResponses => json!({"error": inner(error, error.kind.type_name())}),
-        Dialect::Anthropic => {
-            let kind = if is_overloaded { ErrorKind::Overloaded } else { error.kind };
-            json!({
-                "type": "error",
-                "error": inner(error, kind.type_name()),
-                "request_id": request_id.to_string(),
-            })
-        }
-        Dialect::Gemini => json!({"error": {
-            "code": error.status,
-            "message": error.message,
-            "status": google_status(error.kind),
-        }}),
+/// Writes an error as the body of an answer, and its status.
+pub fn encode_error(
+    caller: Dialect,
+    error: &ApiError,
+    retry_after: Option<Duration>,
+    request_id: &RequestId,
+) -> (u16, Bytes) {
+    let said = Said {
+        message: &error.message,
+        type_name: type_name(error.kind),
+        code: error.code.as_deref(),
+        param: error.param.as_deref(),
+        retry_after,
     };
-    let status = match (caller, is_overloaded) {
-        (Dialect::Anthropic, true) => 529,
-        (Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini, true) => 503,
-        (_, false) => error.status,
-    };
-    (status, body.to_string().into_bytes())
+    let status = error::status_in(caller, error.status);
+    (status, error::body_of(caller, &said, status, request_id))
 }
 
-fn inner(error: &ApiError, type_name: &str) -> Value {
-    Object::typed(type_name)
-        .with("message", error.message.as_str())
-        .with("param", error.param.clone())
-        .with("code", error.code.clone())
-        .into()
-}
-
-/// Google's words for kinds of errors (`google.rpc.Code`).
-fn google_status(kind: ErrorKind) -> &'static str {
+/// The contract's word. Messages has finer ones for two of them, which go by the status.
+fn type_name(kind: ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::InvalidRequest | ErrorKind::RequestTooLarge => "INVALID_ARGUMENT",
-        ErrorKind::Authentication => "UNAUTHENTICATED",
-        ErrorKind::Billing | ErrorKind::Permission => "PERMISSION_DENIED",
-        ErrorKind::NotFound => "NOT_FOUND",
-        ErrorKind::RateLimit => "RESOURCE_EXHAUSTED",
-        ErrorKind::Api => "INTERNAL",
-        ErrorKind::Overloaded => "UNAVAILABLE",
-        ErrorKind::Timeout => "DEADLINE_EXCEEDED",
+        ErrorKind::Overloaded => ErrorKind::Api.type_name(),
+        ErrorKind::RequestTooLarge => ErrorKind::InvalidRequest.type_name(),
+        ErrorKind::InvalidRequest
+        | ErrorKind::Authentication
+        | ErrorKind::Billing
+        | ErrorKind::Permission
+        | ErrorKind::NotFound
+        | ErrorKind::RateLimit
+        | ErrorKind::Api
+        | ErrorKind::Timeout => kind.type_name(),
     }
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn through(provider: Dialect, caller: Dialect, status: u16, body: &Value) -> (u16, Value) {
         let error = decode_error(provider, status, body.to_string().as_bytes());
-        let (status, body) = encode_error(caller, &error, &RequestId::new("req-1"));
+        let (status, body) = encode_error(caller, &error, None, &RequestId::new("req-1"));
         (status, serde_json::from_slice(&body).unwrap())
     }
 

@@ -2,21 +2,23 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::error::{ProviderError, member};
-use crate::fault::Fault;
+use crate::dialect::error::{ProviderError, Said, member};
 use crate::ids::RequestId;
 
-pub(in crate::dialect) fn object(fault: &Fault, status: u16, request_id: &RequestId) -> Map<String, Value> {
+pub(in crate::dialect) fn object(said: &Said<'_>, status: u16, request_id: &RequestId) -> Map<String, Value> {
     // Anthropic's own names where they are finer than the contract's, by which its clients decide whether to retry.
     let kind = match status {
         413 => "request_too_large",
         529 => "overloaded_error",
-        _ => fault.kind.type_name(),
+        _ => said.type_name,
     };
     // `code` and `param` are ours: one body serves Anthropic's and OpenAI's readers.
-    let mut error = json!({ "type": kind, "message": fault.message, "code": fault.kind.code() });
-    if let Some(param) = &fault.param {
-        error["param"] = param.as_str().into();
+    let mut error = json!({ "type": kind, "message": said.message });
+    if let Some(code) = said.code {
+        error["code"] = code.into();
+    }
+    if let Some(param) = said.param {
+        error["param"] = param.into();
     }
     Map::from_iter([
         ("type".to_owned(), "error".into()),

@@ -2,24 +2,26 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::error::{ProviderError, member};
-use crate::fault::Fault;
+use crate::dialect::error::{ProviderError, Said, member};
 use crate::ids::RequestId;
 
-pub(in crate::dialect) fn object(fault: &Fault, status: u16, request_id: &RequestId) -> Map<String, Value> {
-    let mut details = vec![json!({
-        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        "reason": fault.kind.code().to_ascii_uppercase(),
-        "domain": "llm-gateway",
-        "metadata": { "requestId": request_id.as_str() },
-    })];
-    if let Some(param) = &fault.param {
+pub(in crate::dialect) fn object(said: &Said<'_>, status: u16, request_id: &RequestId) -> Map<String, Value> {
+    let mut details = Vec::new();
+    if let Some(code) = said.code {
         details.push(json!({
-            "@type": "type.googleapis.com/google.rpc.BadRequest",
-            "fieldViolations": [{ "field": param, "description": fault.message }],
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": code.to_ascii_uppercase(),
+            "domain": "llm-gateway",
+            "metadata": { "requestId": request_id.as_str() },
         }));
     }
-    if let Some(after) = fault.retry_after {
+    if let Some(param) = said.param {
+        details.push(json!({
+            "@type": "type.googleapis.com/google.rpc.BadRequest",
+            "fieldViolations": [{ "field": param, "description": said.message }],
+        }));
+    }
+    if let Some(after) = said.retry_after {
         details.push(json!({
             "@type": "type.googleapis.com/google.rpc.RetryInfo",
             "retryDelay": format!("{}s", after.as_secs() + u64::from(after.subsec_nanos() > 0)),
@@ -27,7 +29,7 @@ pub(in crate::dialect) fn object(fault: &Fault, status: u16, request_id: &Reques
     }
     let error = json!({
         "code": status,
-        "message": fault.message,
+        "message": said.message,
         "status": status_name(status),
         "details": details,
     });

@@ -2,15 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::error::{ProviderError, member};
-use crate::fault::Fault;
+use crate::dialect::error::{ProviderError, Said, member};
 
-pub(in crate::dialect) fn object(fault: &Fault) -> Map<String, Value> {
+pub(in crate::dialect) fn object(said: &Said<'_>) -> Map<String, Value> {
     let error = json!({
-        "message": fault.message,
-        "type": fault.kind.type_name(),
-        "param": fault.param,
-        "code": fault.kind.code(),
+        "message": said.message,
+        "type": said.type_name,
+        "param": said.param,
+        "code": said.code,
     });
     Map::from_iter([("error".to_owned(), error)])
 }

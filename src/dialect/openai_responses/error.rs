@@ -2,21 +2,21 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::error::{ProviderError, member};
+use crate::dialect::error::{ProviderError, Said, member};
 use crate::dialect::position::Position;
 use crate::fault::Fault;
 use crate::ids::RequestId;
 
-pub(in crate::dialect) fn object(fault: &Fault) -> Map<String, Value> {
-    Map::from_iter([("error".to_owned(), error(fault))])
+pub(in crate::dialect) fn object(said: &Said<'_>) -> Map<String, Value> {
+    Map::from_iter([("error".to_owned(), error(said))])
 }
 
-fn error(fault: &Fault) -> Value {
+fn error(said: &Said<'_>) -> Value {
     json!({
-        "message": fault.message,
-        "type": fault.kind.type_name(),
-        "param": fault.param,
-        "code": fault.kind.code(),
+        "message": said.message,
+        "type": said.type_name,
+        "param": said.param,
+        "code": said.code,
     })
 }
 
@@ -28,7 +28,7 @@ pub(in crate::dialect) fn event_members(fault: &Fault, position: &Position) -> M
         "code": fault.kind.code(),
         "message": fault.message,
         "param": fault.param,
-        "error": error(fault),
+        "error": error(&Said::of(fault)),
     });
     match members {
         Value::Object(members) => members,
