@@ -19,4 +19,5 @@ mod sandbox;
 mod shutdown;
 mod streams;
 mod support;
+mod translate;
 mod upstream;

@@ -12,4 +12,5 @@ pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod raw_client;
 pub(crate) mod raw_upstream;
+pub(crate) mod speaker;
 pub(crate) mod wait;

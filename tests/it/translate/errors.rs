@@ -1,0 +1,98 @@
+//! What goes wrong is said in the caller's dialect: by the provider, or by the gateway about what cannot be said there.
+
+use serde_json::Value;
+
+use super::{Family, MODES, Pair, World, user};
+use crate::support::speaker::{Mode, Speaker};
+
+/// The status of a provider's error, as this caller's SDK is to see it.
+fn status(caller: Speaker, said: u16) -> u16 {
+    match (caller, said) {
+        (Speaker::Messages, 503) => 529,
+        (Speaker::Chat | Speaker::Responses | Speaker::Gemini, 529) => 503,
+        (_, said) => said,
+    }
+}
+
+/// Its kind, by the vendor's own table.
+fn kind(caller: Speaker, status: u16) -> &'static str {
+    match (caller, status) {
+        (Speaker::Gemini, 400) => "INVALID_ARGUMENT",
+        (Speaker::Gemini, 429) => "RESOURCE_EXHAUSTED",
+        (Speaker::Gemini, 503) => "UNAVAILABLE",
+        (Speaker::Gemini, _) => "INTERNAL",
+        (_, 400) => "invalid_request_error",
+        (_, 429) => "rate_limit_error",
+        (Speaker::Messages, 529) => "overloaded_error",
+        (Speaker::Chat | Speaker::Responses | Speaker::Messages, _) => "api_error",
+    }
+}
+
+#[tokio::test]
+async fn a_providers_error_comes_in_the_callers_dialect_with_its_sentence() {
+    for pair in Pair::foreign() {
+        for said in [400, 500, 503, 529, 429] {
+            // A provider that says that it has too much to do may be left alone for a moment.
+            let world = World::new().await;
+            for mode in MODES {
+                let sandbox = pair.family.sandbox(&world);
+                let before = sandbox.requests().len();
+                let talk = user(pair.family.model(), &format!("[[sandbox:error={said}]]"));
+                let (path, body) = pair.caller.call(&talk, mode);
+                let answer = world.gateway.post(&path, &body).send().await.unwrap();
+                let expected = status(pair.caller, said);
+                let (got, headers) = (answer.status().as_u16(), answer.headers().clone());
+                let text = answer.text().await.unwrap();
+                assert_eq!(got, expected, "{pair:?} {mode:?}: {text}");
+                assert_eq!(headers["content-type"], "application/json", "{pair:?} {mode:?}");
+                let error = pair.caller.error(got, &serde_json::from_str(&text).unwrap());
+                assert_eq!(error.kind, kind(pair.caller, expected), "{pair:?} {mode:?}: {text}");
+                let (_, again) = super::again(sandbox, &sandbox.requests()[before]).await;
+                assert!(again.contains(&error.message), "{pair:?} {mode:?}: {text} for {again}");
+                if said == 429 {
+                    assert!(headers.contains_key("retry-after"), "{pair:?} {mode:?}: {headers:?}");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_field_without_an_equivalent_is_named_and_to_a_strict_caller_it_is_an_error() {
+    let world = World::new().await;
+    for pair in Pair::foreign() {
+        for mode in MODES {
+            let (path, mut body) = pair.caller.call(&user(pair.family.model(), "Hello"), mode);
+            body["x_later"] = 1.into();
+            let served = world.gateway.post(&path, &body).send().await.unwrap();
+            let (status, headers) = (served.status(), served.headers().clone());
+            assert_eq!(status, 200, "{pair:?} {mode:?}: {}", served.text().await.unwrap());
+            assert_eq!(headers["x-llm-gateway-ignored"], "x_later", "{pair:?} {mode:?}");
+
+            let sandbox = pair.family.sandbox(&world);
+            let before = sandbox.requests().len();
+            let strict = world.gateway.post(&path, &body).header("x-llm-gateway-strict", "true");
+            let refused = strict.send().await.unwrap();
+            assert_eq!(refused.status(), 400, "{pair:?} {mode:?}");
+            let error = pair.caller.error(400, &refused.json::<Value>().await.unwrap());
+            assert!(error.message.contains("x_later"), "{pair:?} {mode:?}: {error:?}");
+            assert_eq!(sandbox.requests().len(), before, "{pair:?} {mode:?} was sent all the same");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_same_dialect_gets_unknown_fields_as_they_are() {
+    let world = World::new().await;
+    for pair in Pair::all().filter(|pair| pair.provider() == pair.caller && pair.family != Family::ChatOnly) {
+        let (path, mut body) = pair.caller.call(&user(pair.family.model(), "Hello"), Mode::Whole);
+        body["x_later"] = 1.into();
+        let answer = world.gateway.post(&path, &body).header("x-llm-gateway-strict", "true").send().await.unwrap();
+        // The provider judges it, and says so in its own words.
+        assert_eq!(answer.status(), 400, "{pair:?}");
+        assert!(!answer.headers().contains_key("x-llm-gateway-ignored"), "{pair:?}");
+        let sandbox = pair.family.sandbox(&world);
+        assert_eq!(sandbox.requests().last().unwrap().json()["x_later"], 1, "{pair:?}");
+    }
+}
