@@ -36,7 +36,16 @@ fn own_message(message: &Message) -> Value {
         put_thoughts(&mut object, &message.parts);
         put_calls(&mut object, &message.parts);
     }
-    object.put_carried(&message.carry, DIALECT);
+    let is_thought_elsewhere =
+        message.parts.iter().any(|part| matches!(part.content, Content::Reasoning(_)) && part.seal.is_some());
+    if let (true, Some(rest)) = (is_thought_elsewhere, message.carry.rest_for(DIALECT)) {
+        // What another provider thought stands in plain text, too, and goes with its seal.
+        let mut rest = rest.clone();
+        rest.retain(|name, _| !matches!(name.as_str(), "reasoning_content" | "reasoning"));
+        object.put_defaults(&rest);
+    } else {
+        object.put_carried(&message.carry, DIALECT);
+    }
     object.into()
 }
 
