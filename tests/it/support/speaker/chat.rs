@@ -215,9 +215,9 @@ fn add_detail(details: &mut Vec<Value>, piece: &Value) {
         return;
     };
     for (name, value) in piece_of {
-        match value {
-            Value::String(more) if matches!(name.as_str(), "text" | "summary" | "data") => append(detail, name, more),
-            value => drop(detail.insert(name.clone(), value.clone())),
+        match value.as_str() {
+            Some(more) if matches!(name.as_str(), "text" | "summary" | "data") => append(detail, name, more),
+            Some(_) | None => drop(detail.insert(name.clone(), value.clone())),
         }
     }
 }
