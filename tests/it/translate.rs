@@ -97,7 +97,7 @@ impl Pair {
 }
 
 /// Dialects that can be translated.
-const CODECS: [Speaker; 2] = [Speaker::Chat, Speaker::Messages];
+const CODECS: [Speaker; 3] = [Speaker::Chat, Speaker::Messages, Speaker::Gemini];
 
 const MODES: [Mode; 2] = [Mode::Whole, Mode::Stream];
 

@@ -64,11 +64,11 @@ async fn a_field_without_an_equivalent_is_named_and_to_a_strict_caller_it_is_an_
     for pair in Pair::foreign() {
         for mode in MODES {
             let (path, mut body) = pair.caller.call(&user(pair.family.model(), "Hello"), mode);
-            body["x_later"] = 1.into();
+            body["later"] = 1.into();
             let served = world.gateway.post(&path, &body).send().await.unwrap();
             let (status, headers) = (served.status(), served.headers().clone());
             assert_eq!(status, 200, "{pair:?} {mode:?}: {}", served.text().await.unwrap());
-            assert_eq!(headers["x-llm-gateway-ignored"], "x_later", "{pair:?} {mode:?}");
+            assert_eq!(headers["x-llm-gateway-ignored"], "later", "{pair:?} {mode:?}");
 
             let sandbox = pair.family.sandbox(&world);
             let before = sandbox.requests().len();
@@ -76,7 +76,7 @@ async fn a_field_without_an_equivalent_is_named_and_to_a_strict_caller_it_is_an_
             let refused = strict.send().await.unwrap();
             assert_eq!(refused.status(), 400, "{pair:?} {mode:?}");
             let error = pair.caller.error(400, &refused.json::<Value>().await.unwrap());
-            assert!(error.message.contains("x_later"), "{pair:?} {mode:?}: {error:?}");
+            assert!(error.message.contains("later"), "{pair:?} {mode:?}: {error:?}");
             assert_eq!(sandbox.requests().len(), before, "{pair:?} {mode:?} was sent all the same");
         }
     }
@@ -87,12 +87,12 @@ async fn the_same_dialect_gets_unknown_fields_as_they_are() {
     let world = World::new().await;
     for pair in Pair::all().filter(|pair| pair.provider() == pair.caller && pair.family != Family::ChatOnly) {
         let (path, mut body) = pair.caller.call(&user(pair.family.model(), "Hello"), Mode::Whole);
-        body["x_later"] = 1.into();
+        body["later"] = 1.into();
         let answer = world.gateway.post(&path, &body).header("x-llm-gateway-strict", "true").send().await.unwrap();
         // The provider judges it, and says so in its own words.
         assert_eq!(answer.status(), 400, "{pair:?}");
         assert!(!answer.headers().contains_key("x-llm-gateway-ignored"), "{pair:?}");
         let sandbox = pair.family.sandbox(&world);
-        assert_eq!(sandbox.requests().last().unwrap().json()["x_later"], 1, "{pair:?}");
+        assert_eq!(sandbox.requests().last().unwrap().json()["later"], 1, "{pair:?}");
     }
 }

@@ -65,7 +65,9 @@ async fn thoughts_go_back_to_their_maker_across_a_loop_without_any_state_here() 
             let seals = seals(&second.sent);
             assert_eq!(!seals.is_empty(), is_sealed, "{pair:?} {mode:?}: {}", second.sent);
             assert!(!seals.iter().any(|seal| seal.contains("skip")), "{pair:?} {mode:?}: {seals:?}");
-            assert!(!second.headers.contains_key("x-llm-gateway-ignored"), "{pair:?} {mode:?}: {:?}", second.headers);
+            // That a schema has to be held strictly cannot be said everywhere; all else can.
+            let ignored = second.headers.get("x-llm-gateway-ignored").map(|names| names.to_str().unwrap());
+            assert!(matches!(ignored, None | Some("tools")), "{pair:?} {mode:?}: {ignored:?}");
         }
     }
 }

@@ -36,8 +36,7 @@ fn own_message(message: &Message) -> Value {
         put_thoughts(&mut object, &message.parts);
         put_calls(&mut object, &message.parts);
     }
-    let is_thought_elsewhere =
-        message.parts.iter().any(|part| matches!(part.content, Content::Reasoning(_)) && part.seal.is_some());
+    let is_thought_elsewhere = message.parts.iter().any(|part| part.seal.is_some());
     if let (true, Some(rest)) = (is_thought_elsewhere, message.carry.rest_for(DIALECT)) {
         // What another provider thought stands in plain text, too, and goes with its seal.
         let mut rest = rest.clone();
