@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::dialect::Adaptions;
+use crate::dialect::{Adaptions, Dialect};
 use crate::ir::{
     CallKind, Carry, Content, Delta, Event, Finish, FinishReason, Part, PartAt, Response, Text, ToolCall, mark,
 };
@@ -15,8 +15,19 @@ use crate::ir::{
 #[derive(Clone, Debug)]
 pub(super) struct Restore {
     adaptions: Adaptions,
+    ids: CallIds,
     open: BTreeMap<PartAt, Open>,
     choices: BTreeMap<u32, Told>,
+}
+
+/// The ids by which a caller is to know the calls of an answer.
+#[derive(Clone, Copy, Debug)]
+enum CallIds {
+    /// The provider's own, where they are valid everywhere.
+    Portable,
+    /// Marked ones. Gemini demands a signature or a stand-in with calls, and its callers may go on with a model of Google's
+    /// own: the mark says on the way back that another's model called.
+    Minted,
 }
 
 /// What an open part needs.
@@ -41,8 +52,11 @@ struct Told {
 }
 
 impl Restore {
-    pub(super) fn new(adaptions: Adaptions) -> Self {
-        Self { adaptions, open: BTreeMap::new(), choices: BTreeMap::new() }
+    /// Undoes these adaptions in an answer that goes from `provider` to `caller`.
+    pub(super) fn new(adaptions: Adaptions, caller: Dialect, provider: Dialect) -> Self {
+        let is_foreign = caller == Dialect::Gemini && provider != Dialect::Gemini;
+        let ids = if is_foreign { CallIds::Minted } else { CallIds::Portable };
+        Self { adaptions, ids, open: BTreeMap::new(), choices: BTreeMap::new() }
     }
 
     /// A whole answer, restored.
@@ -109,8 +123,13 @@ impl Restore {
         if self.adaptions.custom_tools.contains(&call.name) {
             call.kind = CallKind::Custom;
         }
-        if let std::borrow::Cow::Owned(id) = mark::portable_id(&call.id) {
-            call.id = id;
+        match self.ids {
+            CallIds::Portable => {
+                if let std::borrow::Cow::Owned(id) = mark::portable_id(&call.id) {
+                    call.id = id;
+                }
+            }
+            CallIds::Minted => call.id = mark::call_id(&["foreign", &call.id]),
         }
     }
 
@@ -250,7 +269,6 @@ fn longest_beginning(stops: &[String], text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::Dialect;
     use crate::ir::{Choice, Fold, check_grammar};
 
     fn events(parts: &[Part], piece: usize) -> Vec<Event> {
@@ -300,9 +318,10 @@ mod tests {
     fn restored(adaptions: &Adaptions, parts: &[Part]) -> Choice {
         let choice = Choice { parts: parts.to_vec(), finish: Some(finish()), ..Choice::default() };
         let whole = Response { choices: vec![choice], ..Response::default() };
-        let whole = Restore::new(adaptions.clone()).whole(whole).choices.remove(0);
+        let whole =
+            Restore::new(adaptions.clone(), Dialect::OpenAiChat, Dialect::OpenAiChat).whole(whole).choices.remove(0);
         for piece in 1..8 {
-            let mut restore = Restore::new(adaptions.clone());
+            let mut restore = Restore::new(adaptions.clone(), Dialect::OpenAiChat, Dialect::OpenAiChat);
             let mut out = Vec::new();
             for event in events(parts, piece) {
                 restore.event(event, &mut |event| out.push(event));

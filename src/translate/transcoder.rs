@@ -81,7 +81,7 @@ impl Transcoder {
         let value = serde_json::from_slice(body).map_err(|error| nonsense(error.to_string()))?;
         let response = decode_response(self.provider, value).map_err(|fault| nonsense(fault.message))?;
         let told = Told::by(&response);
-        let response = Restore::new(self.adaptions.clone()).whole(response);
+        let response = Restore::new(self.adaptions.clone(), self.caller, self.provider).whole(response);
         let encoded = encode_response(self.caller, &response, &self.asked)?;
         Ok(Whole { body: encoded.body.to_string().into_bytes(), losses: encoded.losses, told })
     }
@@ -94,7 +94,7 @@ impl Transcoder {
         Ok(TranscodedStream {
             parser: sse::Parser::new(),
             decoder: AnyDecoder::new(self.provider)?,
-            restore: Restore::new(self.adaptions.clone()),
+            restore: Restore::new(self.adaptions.clone(), self.caller, self.provider),
             encoder: AnyEncoder::new(self.caller, &self.asked)?,
             told: Told::default(),
             over: false,

@@ -12,11 +12,15 @@ use crate::support::wait;
 /// A talk with thoughts and two calls, and the bytes of its provider's stream.
 async fn stream(world: &World, pair: Pair) -> (Talk, String) {
     let talk = Talk { tools: tools(), thinking: Thinking::Hard, ..user(pair.family.thinker(), "[[sandbox:calls=2]]") };
+    let bytes = bytes(world, pair, &talk).await;
+    (talk, bytes)
+}
+
+async fn bytes(world: &World, pair: Pair, talk: &Talk) -> String {
     let sandbox = pair.family.sandbox(world);
     let before = sandbox.requests().len();
-    call(world, pair, &talk, Mode::Stream).await;
-    let (_, bytes) = super::again(sandbox, &sandbox.requests()[before]).await;
-    (talk, bytes)
+    call(world, pair, talk, Mode::Stream).await;
+    super::again(sandbox, &sandbox.requests()[before]).await.1
 }
 
 #[tokio::test]
@@ -103,7 +107,8 @@ async fn a_silent_provider_is_bridged_by_keepalives_of_the_callers_dialect() {
 async fn a_caller_that_leaves_closes_its_provider_at_once() {
     let world = World::new().await;
     for pair in Pair::foreign() {
-        let (talk, bytes) = stream(&world, pair).await;
+        let talk = user(pair.family.model(), "Hello");
+        let bytes = bytes(&world, pair, &talk).await;
         let sandbox = pair.family.sandbox(&world);
         let number = sandbox.requests().len();
         sandbox.script().push(Reply::sse().head().chunk(bytes.as_bytes()[..bytes.len() / 2].to_vec()).stall());

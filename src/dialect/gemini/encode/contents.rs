@@ -284,6 +284,9 @@ impl Writer<'_> {
     fn assistant(&mut self, turn: &adapt::Turn<'_>) {
         let mut parts = Vec::new();
         let mut has_call = false;
+        let seal_of =
+            |part: &Part| part.seal.as_ref().and_then(|seal| seal.for_origin(self.target.origin)).map(str::len);
+        let is_its_own = turn.parts().any(|(_, _, part)| seal_of(part).is_some());
         for (message, place, part) in turn.parts() {
             let field = || format!("messages[{message}].content[{place}]");
             self.report(part, Role::Assistant, field);
@@ -299,6 +302,8 @@ impl Writer<'_> {
                     let thought = Object::new().with("text", reasoning.joined()).with("thought", true);
                     parts.push(signed(thought, signature));
                 }
+                // A summary of what the seals in the same turn hold: Google does not want it back.
+                Content::Reasoning(_) if is_its_own && part.seal.is_none() => {}
                 Content::Reasoning(_) => self.losses.ignored("reasoning", DIALECT),
                 Content::ToolCall(call) => {
                     // All steps get it, not only the current turn's: what is sent once stays the same as the
