@@ -1,5 +1,67 @@
-//! OpenAI's `POST /v1/responses`.
+//! OpenAI's Responses: `POST /v1/responses`, the one dialect that Codex speaks.
+//!
+//! A conversation is a list of typed items; an answer is one too. Messages, functions, freeform tools and reasoning are
+//! understood; items of tools that OpenAI itself runs (`web_search_call`, `mcp_call`, `computer_call`, `program`,
+//! `compaction`, …) are opaque. See `docs/translation-design.md`.
 
+mod decode;
+mod encode;
 pub(in crate::dialect) mod error;
+mod namespace;
 pub(in crate::dialect) mod peek;
+mod stream;
 pub(crate) mod tap;
+mod wire;
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test may panic")]
+mod tests;
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod properties;
+
+use serde_json::Value;
+
+use super::{Asked, Dialect, Encoded, EncodedRequest, RequestHead, Target};
+use crate::fault::Fault;
+use crate::ir::{Request, Response};
+
+pub use stream::{Decoder, Encoder};
+
+/// This module's dialect.
+const DIALECT: Dialect = Dialect::OpenAiResponses;
+
+/// The codec.
+#[derive(Clone, Copy, Debug)]
+pub struct Codec;
+
+impl super::Codec for Codec {
+    const DIALECT: Dialect = DIALECT;
+    type Decoder = Decoder;
+    type Encoder = Encoder;
+
+    fn decode_request(body: Value, _head: &RequestHead) -> Result<Request, Fault> {
+        decode::request(body)
+    }
+
+    fn encode_request(request: &Request, target: &Target) -> EncodedRequest {
+        encode::request(request, target)
+    }
+
+    fn decode_response(body: Value) -> Result<Response, Fault> {
+        decode::response(body)
+    }
+
+    fn encode_response(response: &Response, asked: &Asked) -> Encoded {
+        encode::response(response, asked)
+    }
+
+    fn decoder() -> Decoder {
+        Decoder::new()
+    }
+
+    fn encoder(asked: &Asked) -> Encoder {
+        Encoder::new(asked)
+    }
+}

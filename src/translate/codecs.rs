@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Strictness, Upstream, judge};
 use crate::dialect::{
     Asked, Codec, Dialect, Encoded, EncodedRequest, RequestHead, StreamDecoder, StreamEncoder, Target, anthropic,
-    gemini, openai_chat,
+    gemini, openai_chat, openai_responses,
 };
 use crate::fault::{Fault, FaultKind};
 use crate::ir::{Event, Request, Response};
@@ -26,7 +26,10 @@ macro_rules! with_codec {
                 type $codec = gemini::Codec;
                 $then
             }
-            dialect @ Dialect::OpenAiResponses => Err(unspoken(dialect)),
+            Dialect::OpenAiResponses => {
+                type $codec = openai_responses::Codec;
+                $then
+            }
         }
     };
 }
@@ -37,6 +40,7 @@ pub(super) enum AnyDecoder {
     OpenAiChat(openai_chat::Decoder),
     Anthropic(Box<anthropic::Decoder>),
     Gemini(Box<gemini::Decoder>),
+    OpenAiResponses(Box<openai_responses::Decoder>),
 }
 
 /// A writer of any dialect's stream.
@@ -45,11 +49,7 @@ pub(super) enum AnyEncoder {
     OpenAiChat(Box<openai_chat::Encoder>),
     Anthropic(Box<anthropic::Encoder>),
     Gemini(Box<gemini::Encoder>),
-}
-
-fn unspoken(dialect: Dialect) -> Fault {
-    let message = format!("{dialect} cannot be translated yet; call the model in its provider's own dialect");
-    Fault::new(FaultKind::UnsupportedParameter, message).at("model")
+    OpenAiResponses(Box<openai_responses::Encoder>),
 }
 
 /// Reads a caller's request.
@@ -103,7 +103,7 @@ impl AnyDecoder {
             Dialect::OpenAiChat => Ok(Self::OpenAiChat(openai_chat::Codec::decoder())),
             Dialect::Anthropic => Ok(Self::Anthropic(Box::new(anthropic::Codec::decoder()))),
             Dialect::Gemini => Ok(Self::Gemini(Box::new(gemini::Codec::decoder()))),
-            Dialect::OpenAiResponses => Err(unspoken(provider)),
+            Dialect::OpenAiResponses => Ok(Self::OpenAiResponses(Box::new(openai_responses::Codec::decoder()))),
         }
     }
 
@@ -112,6 +112,7 @@ impl AnyDecoder {
             Self::OpenAiChat(decoder) => decoder.push(data, out),
             Self::Anthropic(decoder) => decoder.push(data, out),
             Self::Gemini(decoder) => decoder.push(data, out),
+            Self::OpenAiResponses(decoder) => decoder.push(data, out),
         }
     }
 
@@ -120,6 +121,7 @@ impl AnyDecoder {
             Self::OpenAiChat(decoder) => decoder.finish(out),
             Self::Anthropic(decoder) => decoder.finish(out),
             Self::Gemini(decoder) => decoder.finish(out),
+            Self::OpenAiResponses(decoder) => decoder.finish(out),
         }
     }
 }
@@ -130,7 +132,7 @@ impl AnyEncoder {
             Dialect::OpenAiChat => Ok(Self::OpenAiChat(Box::new(openai_chat::Codec::encoder(asked)))),
             Dialect::Anthropic => Ok(Self::Anthropic(Box::new(anthropic::Codec::encoder(asked)))),
             Dialect::Gemini => Ok(Self::Gemini(Box::new(gemini::Codec::encoder(asked)))),
-            Dialect::OpenAiResponses => Err(unspoken(caller)),
+            Dialect::OpenAiResponses => Ok(Self::OpenAiResponses(Box::new(openai_responses::Codec::encoder(asked)))),
         }
     }
 
@@ -139,6 +141,7 @@ impl AnyEncoder {
             Self::OpenAiChat(encoder) => encoder.push(event, out),
             Self::Anthropic(encoder) => encoder.push(event, out),
             Self::Gemini(encoder) => encoder.push(event, out),
+            Self::OpenAiResponses(encoder) => encoder.push(event, out),
         }
     }
 
@@ -147,6 +150,7 @@ impl AnyEncoder {
             Self::OpenAiChat(encoder) => encoder.finish(out),
             Self::Anthropic(encoder) => encoder.finish(out),
             Self::Gemini(encoder) => encoder.finish(out),
+            Self::OpenAiResponses(encoder) => encoder.finish(out),
         }
     }
 }

@@ -1,0 +1,1 @@
+//! Properties that hold for any value, not only for the fixtures'.
