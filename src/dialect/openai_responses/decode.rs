@@ -27,8 +27,7 @@ pub(super) fn request(body: Value) -> Result<Request, Fault> {
     let mut tools = tools::offered(&mut fields)?;
     notes.note(DIALECT, "tools", tools.len());
     let messages = input(&mut fields, &mut tools, &mut notes)?;
-    let instructions =
-        fields.string("instructions")?.map(|text| Message::new(Role::System, vec![Part::text(text)]));
+    let instructions = fields.string("instructions")?.map(|text| Message::new(Role::System, vec![Part::text(text)]));
     let (output, verbosity) = text(&mut fields, &mut notes)?;
     let logprobs = include(&mut fields, &mut notes)?;
     // Nothing is lost of these elsewhere: what they say is done anyway.

@@ -15,7 +15,9 @@ use crate::ir::{
 };
 
 pub(super) use answer::{head, response};
-pub(super) use node::{Items, call_item, capsule_item, image_item, item_id, own_id, put_own, reasoning_item, text_part};
+pub(super) use node::{
+    Items, call_item, capsule_item, image_item, item_id, own_id, put_own, reasoning_item, text_part,
+};
 
 /// The least that OpenAI takes for `max_output_tokens`.
 const OUTPUT_MIN: u64 = 16;
@@ -239,7 +241,8 @@ fn put_labels(body: &mut Object, request: &Request, losses: &mut Losses) {
 
 /// What Responses has no place for.
 fn report_the_rest(request: &Request, sampling: &Sampling, losses: &mut Losses) {
-    let not_zero = |number: &Option<serde_json::Number>| number.as_ref().is_some_and(|number| number.as_f64() != Some(0.0));
+    let not_zero =
+        |number: &Option<serde_json::Number>| number.as_ref().is_some_and(|number| number.as_f64() != Some(0.0));
     let said = [
         ("frequency_penalty", not_zero(&sampling.frequency_penalty)),
         ("presence_penalty", not_zero(&sampling.presence_penalty)),

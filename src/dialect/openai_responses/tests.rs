@@ -1,7 +1,7 @@
 //! The laws of translation, held against our own fixtures and against what OpenAI sent.
 
 mod foreign;
-mod grammar;
+pub(super) mod grammar;
 mod marks;
 
 use serde_json::{Value, json};
@@ -53,6 +53,19 @@ fn ends_badly(text: &str) -> bool {
         && error.starts_with("error\n")
         && data(error).pointer("/error/message").is_some_and(Value::is_string)
         && data(failed).pointer("/response/error/message").is_some_and(Value::is_string)
+}
+
+/// The same with short texts and without the tools that were on offer.
+fn shortened(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::from(text.chars().take(12).collect::<String>()),
+        Value::Array(values) => values.into_iter().map(shortened).collect(),
+        Value::Object(map) => {
+            let kept = map.into_iter().filter(|(key, value)| key != "tools" || !value.is_array());
+            kept.map(|(key, value)| if key == "type" { (key, value) } else { (key, shortened(value)) }).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
+    }
 }
 
 fn fold(events: Vec<Event>) -> Response {
@@ -107,7 +120,10 @@ fn every_real_stream_folds_to_what_its_last_event_repeats() {
             assert!(fold.finish().error.is_some());
             continue;
         }
-        let last: Value = serde_json::from_str(sample.events().last().unwrap()).unwrap();
+        // One recording has the answer to the next turn behind its end.
+        let events: Vec<Value> = sample.events().iter().map(|event| serde_json::from_str(event).unwrap()).collect();
+        let ends = ["response.completed", "response.failed"];
+        let last = events.iter().find(|event| ends.contains(&event["type"].as_str().unwrap())).unwrap();
         let mut expected = Codec::decode_response(last["response"].clone()).unwrap();
         let is_complete = fold.is_complete();
         let mut told = fold.finish();
@@ -127,8 +143,27 @@ fn every_real_stream_folds_to_what_its_last_event_repeats() {
                 }
             }
         }
+        // OpenAI encrypts anew in each event.
+        for part in [&mut told, &mut expected].into_iter().flat_map(|response| &mut response.choices[0].parts) {
+            if let Some(seal) = &mut part.seal {
+                seal.data.truncate(5);
+            }
+            if let Content::Opaque(opaque) = &mut part.content {
+                for key in ["encrypted_content", "fingerprint"] {
+                    opaque.value.as_object_mut().unwrap().shift_remove(key);
+                }
+            }
+        }
         // The tier is another one at the end than at the beginning, where `auto` was asked for.
         told.service_tier.clone_from(&expected.service_tier);
+        if sample.name.starts_with("openai-shell-container.1") {
+            // Its pieces were edited and contradict the whole: what was told in pieces stays as it is.
+            for response in [&mut told, &mut expected] {
+                if let Content::Text(text) = &mut response.choices[0].parts.last_mut().unwrap().content {
+                    text.text.truncate(20);
+                }
+            }
+        }
         if sample.name.starts_with("openai-phase") {
             // Its events of the search in between were taken out.
             told.usage.as_mut().unwrap().web_searches = None;
@@ -153,14 +188,18 @@ fn every_split_of_a_stream_gives_the_same_events() {
 #[test]
 fn every_cut_of_a_stream_ends_in_a_failure_and_never_as_if_it_were_complete() {
     for mut sample in fixtures("streams", DIALECT).into_iter().chain(recorded_streams()) {
-        // Long texts of recordings have nothing new after their first pieces.
+        // Nothing new happens within a long text, or after the first pieces of one.
         let mut deltas = 0;
-        let kept: Vec<&str> = sample
+        let kept: Vec<String> = sample
             .events()
             .into_iter()
             .filter(|event| {
                 deltas += usize::from(event.contains("output_text.delta"));
-                !event.contains("output_text.delta") || deltas < 20
+                !event.contains("output_text.delta") || deltas < 5
+            })
+            .map(|event| match serde_json::from_str(event) {
+                Ok(value) => shortened(value).to_string(),
+                Err(_) => event.to_owned(),
             })
             .collect();
         sample.text = kept.join("\n");
@@ -224,15 +263,10 @@ fn interleaved_calls_keep_their_own_arguments() {
 fn a_conversation_is_read_item_by_item() {
     let request = request("conversation.json");
     let roles: Vec<Role> = request.messages.iter().map(|message| message.role).collect();
-    assert_eq!(roles[..7], [
-        Role::System,
-        Role::Developer,
-        Role::User,
-        Role::Assistant,
-        Role::Assistant,
-        Role::Assistant,
-        Role::Assistant
-    ]);
+    assert_eq!(
+        roles[..7],
+        [Role::System, Role::Developer, Role::User, Role::Assistant, Role::Assistant, Role::Assistant, Role::Assistant]
+    );
     let seal = request.messages[3].parts[0].seal.as_ref().unwrap();
     assert_eq!((seal.origin, seal.kind, seal.item.as_deref()), (Origin::OpenAi, SealKind::Encrypted, Some("rs_1")));
     let Content::Reasoning(thoughts) = &request.messages[4].parts[0].content else { panic!() };
@@ -282,9 +316,10 @@ fn files_are_read_by_whichever_of_their_sources_counts() {
 fn items_of_tools_that_openai_runs_are_opaque_and_know_who_said_them() {
     let request = request("provider_tools.json");
     let role_of = |kind: &str| {
-        let message = request.messages.iter().find(
-            |message| matches!(&message.parts[0].content, Content::Opaque(opaque) if opaque.type_name() == kind),
-        );
+        let message = request
+            .messages
+            .iter()
+            .find(|message| matches!(&message.parts[0].content, Content::Opaque(opaque) if opaque.type_name() == kind));
         message.unwrap_or_else(|| panic!("{kind} is not opaque")).role
     };
     for kind in ["web_search_call", "mcp_call", "computer_call", "program", "tool_search_output", "apply_patch_call"] {
@@ -369,11 +404,29 @@ fn a_stream_that_breaks_its_own_order_is_nonsense() {
 }
 
 #[test]
+fn a_whole_that_contradicts_its_pieces_adds_nothing_to_them() {
+    let events = [
+        json!({"type": "response.created", "response": {"id": "resp_1", "output": []}}),
+        json!({"type": "response.output_item.added", "output_index": 0, "item": {"type": "message", "content": []}}),
+        json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "ab"}),
+        json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "yz"}),
+        json!({"type": "response.output_text.done", "output_index": 0, "content_index": 0, "text": "abcdefyz"}),
+        json!({"type": "response.completed", "response": {"id": "resp_1", "status": "completed"}}),
+    ];
+    let text: Vec<String> = events.iter().map(Value::to_string).collect();
+    let sample = Sample { name: "contradiction".to_owned(), text: text.join("\n") };
+    assert_eq!(fold_stream::<Codec>(&sample).finish().choices[0].parts[0].as_text(), Some("abyz"));
+}
+
+#[test]
 fn events_that_are_newer_than_this_code_are_passed_over() {
     let samples = fixtures("streams", DIALECT);
     let tools = samples.iter().find(|sample| sample.name == "tools.txt").unwrap();
     let mut lines: Vec<String> = tools.events().into_iter().map(str::to_owned).collect();
-    lines.insert(3, json!({"type": "response.output_smell.delta", "delta": {"smell": [1]}, "output_index": 0}).to_string());
+    lines.insert(
+        3,
+        json!({"type": "response.output_smell.delta", "delta": {"smell": [1]}, "output_index": 0}).to_string(),
+    );
     let with = Sample { name: "newer".to_owned(), text: lines.join("\n") };
     assert_eq!(fold_stream::<Codec>(&with).finish(), fold_stream::<Codec>(tools).finish());
 }

@@ -115,7 +115,8 @@ pub(in crate::dialect::openai_responses) fn output_item(value: Value, path: Path
             fields.forget("type");
             let content = fields.array("content")?.unwrap_or_default();
             let list = path.key("content");
-            let parts = content.into_iter().enumerate().map(|(index, part)| item::content_part(part, list.index(index)));
+            let parts =
+                content.into_iter().enumerate().map(|(index, part)| item::content_part(part, list.index(index)));
             let parts = parts.collect::<Result<_, _>>()?;
             Ok(OutputItem::Message(fields.carry(DIALECT), parts))
         }

@@ -42,8 +42,7 @@ fn is_plain_group(value: &Value) -> bool {
     kind(value).as_deref() == Some("namespace")
         && value.get("name").is_some_and(Value::is_string)
         && value.get("tools").and_then(Value::as_array).is_some_and(|tools| {
-            !tools.is_empty()
-                && tools.iter().all(|tool| matches!(kind(tool).as_deref(), Some("function" | "custom")))
+            !tools.is_empty() && tools.iter().all(|tool| matches!(kind(tool).as_deref(), Some("function" | "custom")))
         })
 }
 

@@ -36,7 +36,8 @@ pub(in crate::dialect::openai_responses) fn response(response: &Response, asked:
         return Encoded { body: body.into(), losses };
     }
     let mut body = Object::new();
-    let head = head(asked, response.id.as_deref(), model, response.created, response.service_tier.as_deref(), &Carry::NONE);
+    let head =
+        head(asked, response.id.as_deref(), model, response.created, response.service_tier.as_deref(), &Carry::NONE);
     body.put_defaults(&head);
     let ending = first.and_then(|choice| choice.finish.as_ref()).map(wire::finish_to);
     let mut status = ending.as_ref().map_or("completed", |ending| ending.status);
@@ -75,8 +76,10 @@ pub(in crate::dialect::openai_responses) fn head(
         .with("model", model.unwrap_or(&asked.request.model));
     head.put_carried(carry, DIALECT);
     let request = asked.request.as_ref();
-    head.put_default("service_tier", service_tier.or(request.service_tier.as_deref()).unwrap_or("auto").into());
-    if !own {
+    if own {
+        head.put_some("service_tier", service_tier);
+    } else {
+        head.put("service_tier", service_tier.or(request.service_tier.as_deref()).unwrap_or("auto"));
         put_asked(&mut head, request);
     }
     head.into()

@@ -49,7 +49,8 @@ fn carry(tool: &Tool) -> Option<&Carry> {
 }
 
 fn own_tool(tool: &Tool) -> Option<Value> {
-    let own_name = |flat: &str| carry(tool).and_then(namespace::noted).map_or(flat.to_owned(), |(_, own)| own.to_owned());
+    let own_name =
+        |flat: &str| carry(tool).and_then(namespace::noted).map_or(flat.to_owned(), |(_, own)| own.to_owned());
     match tool {
         Tool::Function(tool) => Some(
             Object::typed("function")

@@ -63,7 +63,9 @@ impl StreamEncoder for Encoder {
         let is_other = match event {
             Event::PartStart(at, _) | Event::Delta(at, _) | Event::PartStop(at, _) => at.choice != 0,
             Event::Finish(choice, ..) => *choice != 0,
-            Event::Start(_) | Event::Usage(_) | Event::Ping | Event::Opaque(_) | Event::End(_) | Event::Error(_) => false,
+            Event::Start(_) | Event::Usage(_) | Event::Ping | Event::Opaque(_) | Event::End(_) | Event::Error(_) => {
+                false
+            }
         };
         if self.over || is_other {
             return;
@@ -207,9 +209,7 @@ impl Encoder {
     fn text_start(&mut self, mut part: Part, out: &mut Vec<u8>) {
         self.speak(&part.carry, out);
         let (empty, first) = match &mut part.content {
-            Content::Refusal(text) => {
-                (json!({"type": "refusal", "refusal": ""}), Delta::Refusal(std::mem::take(text)))
-            }
+            Content::Refusal(text) => (json!({"type": "refusal", "refusal": ""}), Delta::Refusal(std::mem::take(text))),
             Content::Text(text) => {
                 let first = Delta::Text(std::mem::take(&mut text.text));
                 (json!({"type": "output_text", "text": "", "annotations": [], "logprobs": []}), first)

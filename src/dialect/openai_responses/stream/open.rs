@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use crate::dialect::Path;
 use crate::dialect::openai_responses::decode::{self, OutputItem};
@@ -25,10 +26,10 @@ pub(super) struct Parts {
 pub(super) enum Item {
     /// A message: what it says of itself, for its first part, and its parts by their index.
     Message(Option<Map<String, Value>>, BTreeMap<u64, Open>),
-    /// A call, and how many bytes of its arguments have come.
-    Call(PartAt, usize),
-    /// Thoughts: which of the part's texts each is, and how many bytes of it have come.
-    Thoughts(PartAt, BTreeMap<(Shown, u64), (u32, usize)>),
+    /// A call, and what has come of its arguments.
+    Call(PartAt, Heard),
+    /// Thoughts: which of the part's texts each is, and what has come of it.
+    Thoughts(PartAt, BTreeMap<(Shown, u64), (u32, Heard)>),
     /// Told when it is done.
     Whole,
 }
@@ -45,7 +46,7 @@ pub(super) enum Shown {
 pub(super) struct Open {
     /// Where it is told; opaque parts are told when they are done.
     at: Option<PartAt>,
-    bytes: usize,
+    heard: Heard,
     citations: usize,
     logprobs: usize,
     done: bool,
@@ -65,9 +66,28 @@ impl Parts {
     }
 }
 
-/// What is new of a whole of which so many bytes are known.
-fn news(whole: &str, bytes: usize) -> Option<&str> {
-    whole.get(bytes..).filter(|news| !news.is_empty())
+/// What has come of a text: how much, and its hash, so that a whole that is told later can be known as its continuation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heard {
+    bytes: usize,
+    hash: Sha256,
+}
+
+impl Heard {
+    fn more(&mut self, text: &str) {
+        self.bytes += text.len();
+        self.hash.update(text.as_bytes());
+    }
+
+    /// What is new in the whole. Nothing, if it contradicts what has come.
+    fn news<'w>(&self, whole: &'w str) -> Option<&'w str> {
+        let (known, news) = whole.split_at_checked(self.bytes)?;
+        if news.is_empty() {
+            return None;
+        }
+        let is_same = self.bytes == 0 || Sha256::digest(known.as_bytes()) == self.hash.clone().finalize();
+        is_same.then_some(news)
+    }
 }
 
 impl Item {
@@ -96,7 +116,7 @@ impl Item {
                 }
                 parts.has_calls = true;
                 let at = parts.begin(part, out);
-                let mut item = Self::Call(at, 0);
+                let mut item = Self::Call(at, Heard::default());
                 item.arguments(&first, out);
                 Ok(item)
             }
@@ -127,9 +147,9 @@ impl Item {
             (Self::Message(_, contents), OutputItem::Node(part)) if contents.is_empty() => parts.whole(part, out),
             (Self::Whole, OutputItem::Node(part)) => parts.whole(part, out),
             (Self::Whole, OutputItem::Message(_, known)) => known.into_iter().for_each(|part| parts.whole(part, out)),
-            (Self::Call(at, bytes), OutputItem::Node(part)) => {
+            (Self::Call(at, heard), OutputItem::Node(part)) => {
                 if let Content::ToolCall(call) = &part.content
-                    && let Some(more) = news(&call.arguments, bytes)
+                    && let Some(more) = heard.news(&call.arguments)
                 {
                     out.push(Event::Delta(at, Delta::Arguments(more.to_owned())));
                 }
@@ -172,21 +192,20 @@ impl Item {
 
     /// More of a call's arguments or input.
     pub(super) fn arguments(&mut self, more: &str, out: &mut Vec<Event>) {
-        if let Self::Call(at, bytes) = self
+        if let Self::Call(at, heard) = self
             && !more.is_empty()
         {
-            *bytes += more.len();
+            heard.more(more);
             out.push(Event::Delta(*at, Delta::Arguments(more.to_owned())));
         }
     }
 
     /// All of a call's arguments or input.
     pub(super) fn whole_arguments(&mut self, whole: &str, out: &mut Vec<Event>) {
-        if let Self::Call(_, bytes) = self
-            && let Some(more) = news(whole, *bytes)
+        if let Self::Call(_, heard) = self
+            && let Some(more) = heard.news(whole)
         {
-            let more = more.to_owned();
-            self.arguments(&more, out);
+            self.arguments(more, out);
         }
     }
 
@@ -207,8 +226,8 @@ impl Item {
             return Err(Path::ROOT.key("summary_index").invalid(format!("less than {MOST}")));
         }
         let next = u32::try_from(texts.len()).unwrap_or(u32::MAX);
-        let (number, bytes) = texts.entry((shown, index)).or_insert((next, 0));
-        *bytes += more.len();
+        let (number, heard) = texts.entry((shown, index)).or_insert_with(|| (next, Heard::default()));
+        heard.more(more);
         let (at, text) = (*at, *number);
         out.push(Event::Delta(at, Delta::Reasoning { text, kind, delta: more.to_owned() }));
         Ok(())
@@ -229,7 +248,7 @@ impl Item {
         };
         match texts.get(&(shown, index)) {
             None => self.thought(kind, index, whole, out),
-            Some((_, bytes)) => match news(whole, *bytes) {
+            Some((_, heard)) => match heard.news(whole) {
                 Some(more) => self.thought(kind, index, more, out),
                 None => Ok(()),
             },
@@ -301,9 +320,7 @@ impl Item {
             contents.insert(index, open);
         }
         match contents.get_mut(&index) {
-            Some(open) if open.done => {
-                Err(Path::ROOT.key("content_index").invalid("that of a part that is not done"))
-            }
+            Some(open) if open.done => Err(Path::ROOT.key("content_index").invalid("that of a part that is not done")),
             other => Ok(other),
         }
     }
@@ -334,8 +351,7 @@ impl Item {
         out: &mut Vec<Event>,
     ) -> Result<(), Fault> {
         let Some(open) = self.content(index, || Part::text(""), parts, out)? else { return Ok(()) };
-        let bytes = open.bytes;
-        open.say(news(whole, bytes).unwrap_or_default(), Delta::Text, out);
+        open.say(open.heard.news(whole).unwrap_or_default(), Delta::Text, out);
         let entries = logprobs.and_then(Value::as_array);
         let entries = entries.and_then(|entries| entries.get(open.logprobs..)).unwrap_or_default();
         open.likely(entries, out);
@@ -383,8 +399,7 @@ impl Item {
     ) -> Result<(), Fault> {
         let begin = || Part::new(Content::Refusal(String::new()));
         if let Some(open) = self.content(index, begin, parts, out)? {
-            let bytes = open.bytes;
-            open.say(news(whole, bytes).unwrap_or_default(), Delta::Refusal, out);
+            open.say(open.heard.news(whole).unwrap_or_default(), Delta::Refusal, out);
         }
         Ok(())
     }
@@ -406,15 +421,16 @@ impl Open {
             | Content::Reasoning(_)
             | Content::Opaque(_) => None,
         };
-        let at = content.map(|content| parts.begin(with_head(Part::new(content).carrying(part.carry.clone()), head), out));
-        Self { at, bytes: 0, citations: 0, logprobs: 0, done: false }
+        let at =
+            content.map(|content| parts.begin(with_head(Part::new(content).carrying(part.carry.clone()), head), out));
+        Self { at, heard: Heard::default(), citations: 0, logprobs: 0, done: false }
     }
 
     fn say(&mut self, more: &str, delta: impl FnOnce(String) -> Delta, out: &mut Vec<Event>) {
         if let Some(at) = self.at
             && !more.is_empty()
         {
-            self.bytes += more.len();
+            self.heard.more(more);
             out.push(Event::Delta(at, delta(more.to_owned())));
         }
     }
@@ -433,8 +449,7 @@ impl Open {
     fn more(&mut self, part: &Part, out: &mut Vec<Event>) {
         match &part.content {
             Content::Text(text) => {
-                let bytes = self.bytes;
-                self.say(news(&text.text, bytes).unwrap_or_default(), Delta::Text, out);
+                self.say(self.heard.news(&text.text).unwrap_or_default(), Delta::Text, out);
                 let Some(at) = self.at else { return };
                 let logprobs = text.logprobs.get(self.logprobs..).unwrap_or_default();
                 if !logprobs.is_empty() {
@@ -447,8 +462,7 @@ impl Open {
                 }
             }
             Content::Refusal(text) => {
-                let bytes = self.bytes;
-                self.say(news(text, bytes).unwrap_or_default(), Delta::Refusal, out);
+                self.say(self.heard.news(text).unwrap_or_default(), Delta::Refusal, out);
             }
             Content::Media(_)
             | Content::ToolCall(_)

@@ -49,10 +49,7 @@ impl Record {
         let number = self.sequence_number;
         self.sequence_number += 1;
         // Writing into memory cannot fail, and JSON without line breaks is one line of data.
-        let _ = write!(
-            out,
-            "event: {name}\ndata: {{\"type\":\"{name}\",\"sequence_number\":{number},{fields}}}\n\n"
-        );
+        let _ = write!(out, "event: {name}\ndata: {{\"type\":\"{name}\",\"sequence_number\":{number},{fields}}}\n\n");
     }
 
     /// An item begins.
@@ -127,11 +124,7 @@ impl Record {
         let more = more.trim_start_matches('{').strip_suffix('}').unwrap_or_default();
         let usage = usage.map_or(Value::Null, wire::usage_to);
         let (head, items) = (Arc::clone(&self.head), self.items.join(","));
-        self.emit(
-            name,
-            format_args!("\"response\":{{{head},{more},\"output\":[{items}],\"usage\":{usage}}}"),
-            out,
-        );
+        self.emit(name, format_args!("\"response\":{{{head},{more},\"output\":[{items}],\"usage\":{usage}}}"), out);
     }
 }
 

@@ -65,18 +65,24 @@ fn a_foreign_conversation_becomes_items() {
         instructions: Some(Message::new(Role::System, vec![Part::text("Be brief."), Part::text("Be kind.")])),
         messages: vec![
             Message::new(Role::User, vec![Part::text("Look"), picture()]),
-            Message::new(Role::Assistant, vec![
-                thought("Hm."),
-                thought("Mine.").sealed(Some(own_seal)),
-                Part::text("I call."),
-                call("functions.look:0", "look", "", CallKind::Function),
-                call("call_2", "sql", "SELECT 1", CallKind::Custom),
-            ]),
-            Message::new(Role::User, vec![
-                Part::text("And?"),
-                result("functions.look:0", vec![Part::text("a"), picture()], Outcome::Failure, CallKind::Function),
-                result("call_2", vec![Part::text("1"), Part::text("2")], Outcome::Success, CallKind::Custom),
-            ]),
+            Message::new(
+                Role::Assistant,
+                vec![
+                    thought("Hm."),
+                    thought("Mine.").sealed(Some(own_seal)),
+                    Part::text("I call."),
+                    call("functions.look:0", "look", "", CallKind::Function),
+                    call("call_2", "sql", "SELECT 1", CallKind::Custom),
+                ],
+            ),
+            Message::new(
+                Role::User,
+                vec![
+                    Part::text("And?"),
+                    result("functions.look:0", vec![Part::text("a"), picture()], Outcome::Failure, CallKind::Function),
+                    result("call_2", vec![Part::text("1"), Part::text("2")], Outcome::Success, CallKind::Custom),
+                ],
+            ),
             Message::new(Role::System, vec![Part::text("Now shout.")]),
         ],
         ..from_anthropic()
@@ -194,11 +200,8 @@ fn what_would_change_the_meaning_is_refused() {
 fn a_model_that_does_not_think_is_not_told_to() {
     let mut target = target();
     target.can.reasoning = ReasoningStyle::None;
-    let ask = ReasoningAsk {
-        effort: Some(Effort::High),
-        visibility: Some(Visibility::Auto),
-        ..ReasoningAsk::default()
-    };
+    let ask =
+        ReasoningAsk { effort: Some(Effort::High), visibility: Some(Visibility::Auto), ..ReasoningAsk::default() };
     let encoded = Codec::encode_request(&Request { reasoning: Some(ask), ..from_anthropic() }, &target);
     assert_eq!(encoded.body, json!({"model": "gpt-5.1", "input": [], "store": false}));
     assert_eq!(encoded.losses.header().as_deref(), Some("reasoning"));
@@ -238,8 +241,11 @@ fn answer() -> Vec<Part> {
         Part::text("Yes: \"ja\"\n"),
         cited,
         Part::new(Content::Refusal("No.".to_owned())),
-        call("toolu_1", "mcp__docs__look_up", "{\"q\": 1}", CallKind::Function)
-            .sealed(Some(Seal::new(Dialect::Gemini.origin(), SealKind::Thought, "c2ln"))),
+        call("toolu_1", "mcp__docs__look_up", "{\"q\": 1}", CallKind::Function).sealed(Some(Seal::new(
+            Dialect::Gemini.origin(),
+            SealKind::Thought,
+            "c2ln",
+        ))),
         call("toolu_2", "exec_command", "", CallKind::Function),
         call("toolu_3", "apply_patch", "*** Begin Patch\n", CallKind::Custom),
         picture(),
@@ -327,17 +333,29 @@ fn a_foreign_answer_is_the_same_items_whole_and_streamed() {
     grammar::assert_legal(&text, "a foreign answer");
     let streamed = &last_event(&text)["response"];
     assert_eq!(streamed, &body);
-    let kinds: Vec<&str> = body["output"].as_array().unwrap().iter().map(|item| item["type"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> =
+        body["output"].as_array().unwrap().iter().map(|item| item["type"].as_str().unwrap()).collect();
     let expected = [
-        "reasoning", "reasoning", "message", "reasoning", "function_call", "function_call", "custom_tool_call",
-        "image_generation_call", "message", "reasoning",
+        "reasoning",
+        "reasoning",
+        "message",
+        "reasoning",
+        "function_call",
+        "function_call",
+        "custom_tool_call",
+        "image_generation_call",
+        "message",
+        "reasoning",
     ];
     assert_eq!(kinds, expected);
     let call = &body["output"][4];
     assert_eq!((&call["name"], &call["namespace"]), (&json!("look_up"), &json!("mcp__docs__")));
     assert_eq!(body["output"][5]["arguments"], "{}");
     assert_eq!(body["output"][2]["content"].as_array().unwrap().len(), 3);
-    assert_eq!((&body["status"], &body["id"], &body["created_at"]), (&json!("completed"), &json!("resp_msg_01"), &json!(1_760_000_000)));
+    assert_eq!(
+        (&body["status"], &body["id"], &body["created_at"]),
+        (&json!("completed"), &json!("resp_msg_01"), &json!(1_760_000_000))
+    );
     assert_eq!(body["tools"].as_array().unwrap().len(), 5);
     assert_eq!(body["reasoning"], json!({"effort": "medium", "summary": "auto"}));
     assert_eq!(body["usage"]["input_tokens_details"], json!({"cached_tokens": 70, "cache_write_tokens": 10}));
@@ -354,12 +372,8 @@ fn a_foreign_answer_is_the_same_items_whole_and_streamed() {
 #[test]
 fn every_item_of_a_foreign_answer_has_an_id_of_its_own_that_bears_the_mark() {
     let body = Codec::encode_response(&whole(answer(), FinishReason::ToolUse, "tool_use"), &codex_asks()).body;
-    let mut ids: Vec<String> = body["output"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|item| item["id"].as_str().unwrap().to_owned())
-        .collect();
+    let mut ids: Vec<String> =
+        body["output"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect();
     for id in &ids {
         assert!(id.contains(crate::ir::mark::MARK) && id.len() <= 64, "{id}");
     }
@@ -417,10 +431,10 @@ fn an_answer_that_failed_or_was_cancelled_ends_as_a_failure() {
     let mut response = whole(vec![], FinishReason::Failed, "failed");
     response.error = Some(crate::ir::ApiError::new(crate::ir::ErrorKind::RateLimit, "Slow down."));
     let body = Codec::encode_response(&response, &asked()).body;
-    assert_eq!((&body["status"], &body["error"]), (
-        &json!("failed"),
-        &json!({"code": "rate_limit_exceeded", "message": "Slow down."})
-    ));
+    assert_eq!(
+        (&body["status"], &body["error"]),
+        (&json!("failed"), &json!({"code": "rate_limit_exceeded", "message": "Slow down."}))
+    );
 }
 
 #[test]

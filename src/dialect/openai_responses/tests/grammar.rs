@@ -13,7 +13,7 @@ struct Open {
 
 /// Every event has its name and the next number; items are added and done one after the other; pieces add up to what is
 /// done; the last event repeats what was done.
-pub(super) fn assert_legal(text: &str, name: &str) {
+pub(in crate::dialect::openai_responses) fn assert_legal(text: &str, name: &str) {
     let mut next = 0;
     let mut open: Option<Open> = None;
     let mut done: Vec<Value> = Vec::new();
@@ -42,11 +42,7 @@ pub(super) fn assert_legal(text: &str, name: &str) {
             "response.output_item.added" => {
                 assert!(open.is_none(), "{name}: {event}");
                 assert_eq!(value["output_index"].as_u64(), u64::try_from(done.len()).ok(), "{name}");
-                open = Some(Open {
-                    item: value["item"].clone(),
-                    texts: BTreeMap::new(),
-                    arguments: String::new(),
-                });
+                open = Some(Open { item: value["item"].clone(), texts: BTreeMap::new(), arguments: String::new() });
             }
             "response.output_item.done" => {
                 let open = open.take().unwrap();
