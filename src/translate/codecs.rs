@@ -84,7 +84,7 @@ pub(super) fn encode_value(
     target: &Target,
     strictness: Strictness,
 ) -> Result<EncodedRequest, Fault> {
-    let encoded: EncodedRequest = with_codec!(target.dialect, C => Ok(C::encode_request(request, target)))?;
+    let encoded = with_codec!(target.dialect, C => C::encode_request(request, target));
     judge(&encoded.losses, strictness)?;
     Ok(encoded)
 }

@@ -80,6 +80,10 @@ impl Transcoder {
         };
         let value = serde_json::from_slice(body).map_err(|error| nonsense(error.to_string()))?;
         let response = decode_response(self.provider, value).map_err(|fault| nonsense(fault.message))?;
+        if let Some(error) = &response.error {
+            let message = format!("the provider's answer failed: {}", error.message);
+            return Err(Fault::new(FaultKind::UpstreamError, message));
+        }
         let told = Told::by(&response);
         let response = Restore::new(self.adaptions.clone(), self.caller, self.provider).whole(response);
         let encoded = encode_response(self.caller, &response, &self.asked)?;
