@@ -53,6 +53,10 @@ const BACKLOG: u32 = 1024;
 /// How many answers may be read to their end for callers that have left.
 const MOST_DRAINS: usize = 256;
 
+pub use reload::Reload;
+
+mod reload;
+
 /// How the gateway runs.
 #[derive(Clone, Debug)]
 pub enum Mode {
@@ -241,16 +245,19 @@ impl App {
     ///
     /// # Errors
     /// When a listener ended by itself.
-    pub async fn run(mut self, mut signals: Signals) -> std::io::Result<()> {
-        let ended = select_all(self.listeners.iter_mut().map(|listener| &mut listener.task));
-        tokio::select! {
-            () = signals.next() => {}
-            (outcome, ..) = ended => {
-                return Err(match outcome {
-                    Ok(Ok(())) => std::io::Error::other("a listener ended although nobody asked it to"),
-                    Ok(Err(error)) => error,
-                    Err(lost) => std::io::Error::other(lost),
-                });
+    pub async fn run(mut self, mut signals: Signals, mut reload: Reload) -> std::io::Result<()> {
+        let mut ended = select_all(self.listeners.iter_mut().map(|listener| &mut listener.task));
+        loop {
+            tokio::select! {
+                () = signals.next() => break,
+                () = reload.asked() => reload.apply(&self.state.gateway),
+                (outcome, ..) = &mut ended => {
+                    return Err(match outcome {
+                        Ok(Ok(())) => std::io::Error::other("a listener ended although nobody asked it to"),
+                        Ok(Err(error)) => error,
+                        Err(lost) => std::io::Error::other(lost),
+                    });
+                }
             }
         }
         let handles: Vec<ServerHandle> = self.listeners.iter().map(|listener| listener.handle.clone()).collect();

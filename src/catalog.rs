@@ -137,7 +137,10 @@ impl Catalog {
         }
         let entry = self.models.get(model).filter(|entry| entry.kind == settings.kind).cloned();
         let listed = entry.as_ref().and_then(|entry| self.tariffs.get(&entry.id));
-        let tariff = listed.or_else(|| self.dearest.get(&settings.kind)).cloned().unwrap_or_default();
+        let tariff = match config.prices.get(model) {
+            Some(price) => Arc::new(Tariff::configured(price, entry.as_deref())),
+            None => listed.or_else(|| self.dearest.get(&settings.kind)).cloned().unwrap_or_default(),
+        };
         Ok(Resolved { provider: provider.clone(), kind: settings.kind, model: ModelId::new(model), entry, tariff })
     }
 

@@ -228,17 +228,26 @@ pub fn run(environment: Vec<(String, String)>) -> ExitCode {
     }
 }
 
+/// Where settings are read again from.
+#[derive(Clone, Debug)]
+pub struct ReloadFrom {
+    environment: Vec<(String, String)>,
+    mode: Mode,
+}
+
 fn dispatch(command: Command, environment: Vec<(String, String)>) -> Result<(), Failure> {
     match command {
         Command::Serve => {
+            let reload = ReloadFrom { environment: environment.clone(), mode: Mode::Serve };
             let (loaded, catalog) = prepare(environment, Mode::Serve)?;
             begin_logging(&loaded)?;
-            Ok(serve::run(loaded.config, catalog)?)
+            Ok(serve::run(loaded.config, catalog, reload)?)
         }
         Command::Dev { port, data } => {
+            let reload = ReloadFrom { environment: environment.clone(), mode: Mode::Dev { port } };
             let (loaded, catalog) = prepare(environment, Mode::Dev { port })?;
             begin_logging(&loaded)?;
-            Ok(dev::run(loaded.config, catalog, data)?)
+            Ok(dev::run(loaded.config, catalog, data, reload)?)
         }
         Command::Check => {
             let (loaded, _catalog) = prepare(environment, Mode::Serve)?;

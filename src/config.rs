@@ -25,6 +25,7 @@ mod environment;
 mod error;
 pub mod limits;
 pub mod mask;
+pub mod prices;
 pub mod products;
 pub mod providers;
 mod read;
@@ -37,6 +38,9 @@ mod value;
 
 /// The documentation of every key, and the layer below all others.
 pub const DEFAULT_TOML: &str = include_str!("../config/default.toml");
+
+/// The variable that names the file of settings.
+pub const FILE_VARIABLE: &str = "LLM_GATEWAY_CONFIG";
 
 /// What `DEFAULT_TOML` is called in messages.
 const DEFAULT_NAME: &str = "config/default.toml";
@@ -59,6 +63,8 @@ pub struct Config {
     pub products: BTreeMap<ProductName, products::Product>,
     /// Names that stand for models: `claude-3-5-sonnet = "claude-3-5-sonnet-20241022"`.
     pub aliases: BTreeMap<String, ModelId>,
+    /// What models cost, where the built-in list is wrong or has nothing.
+    pub prices: BTreeMap<ModelId, prices::Price>,
     /// When a provider is left alone.
     pub breaker: breaker::Breaker,
     /// How long a provider may take.

@@ -14,6 +14,7 @@
 use std::sync::Arc;
 
 use super::{Above, Model, Prices, Rate, Rates, Tier};
+use crate::config::prices::{Dollars, Price};
 use crate::ir::Usage;
 use crate::money::NanoUsd;
 
@@ -139,6 +140,28 @@ impl Tariff {
             basis: Basis::Listed,
             context_tokens: model.context_tokens,
             max_output_tokens: model.max_output_tokens,
+        }
+    }
+
+    /// One that configuration gives; the limits of the model's size stay those of the list.
+    pub fn configured(price: &Price, model: Option<&Model>) -> Self {
+        let rate = |dollars: Option<Dollars>| dollars.map(|dollars| Rate::of(dollars.0));
+        let rates = Rates {
+            input: rate(Some(price.input)),
+            output: rate(Some(price.output)),
+            cache_read: rate(price.cache_read),
+            cache_write_5m: rate(price.cache_write_5m),
+            cache_write_1h: rate(price.cache_write_1h),
+            reasoning_output: None,
+            audio_input: rate(price.audio_input),
+            audio_output: rate(price.audio_output),
+            web_search: rate(price.web_search),
+        };
+        Self {
+            prices: Arc::new(Prices { rates, ..Prices::default() }),
+            basis: Basis::Listed,
+            context_tokens: model.and_then(|model| model.context_tokens),
+            max_output_tokens: model.and_then(|model| model.max_output_tokens),
         }
     }
 

@@ -199,6 +199,11 @@ pub struct Rates {
 pub struct Rate(NanoUsd);
 
 impl Rate {
+    /// So much for a million tokens.
+    pub fn of(per_million: NanoUsd) -> Self {
+        Self(per_million)
+    }
+
     /// What a million tokens cost.
     pub fn per_million(self) -> NanoUsd {
         self.0

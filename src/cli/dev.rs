@@ -3,8 +3,9 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use crate::app::{App, Mode, Signals};
+use crate::app::{App, Mode, Reload, Signals};
 use crate::catalog::Catalog;
+use crate::cli::ReloadFrom;
 use crate::cli::serve::RunError;
 use crate::config::Config;
 
@@ -12,7 +13,7 @@ use crate::config::Config;
 ///
 /// # Errors
 /// When the gateway cannot start.
-pub fn run(config: Config, catalog: Catalog, data: PathBuf) -> Result<(), RunError> {
+pub fn run(config: Config, catalog: Catalog, data: PathBuf, reload: ReloadFrom) -> Result<(), RunError> {
     super::install_crypto();
     actix_web::rt::System::new().block_on(async {
         let real: Vec<String> = config
@@ -22,6 +23,7 @@ pub fn run(config: Config, catalog: Catalog, data: PathBuf) -> Result<(), RunErr
             .map(|(name, _)| name.to_string())
             .collect();
         let signals = Signals::listen()?;
+        let reload = Reload::listen(reload.environment, reload.mode)?;
         let app = App::start(config, catalog, Mode::Dev { data }).await?;
         let mut stderr = std::io::stderr().lock();
         let address = app.address();
@@ -40,7 +42,7 @@ pub fn run(config: Config, catalog: Catalog, data: PathBuf) -> Result<(), RunErr
             crate::auth::token::DEVELOPMENT_KEY,
         )?;
         drop(stderr);
-        app.run(signals).await?;
+        app.run(signals, reload).await?;
         Ok(())
     })
 }

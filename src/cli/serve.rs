@@ -2,8 +2,9 @@
 
 use std::io::Write as _;
 
-use crate::app::{App, Mode, Signals, StartError};
+use crate::app::{App, Mode, Reload, Signals, StartError};
 use crate::catalog::Catalog;
+use crate::cli::ReloadFrom;
 use crate::config::Config;
 
 /// Why a gateway ended that was to run.
@@ -21,10 +22,11 @@ pub enum RunError {
 ///
 /// # Errors
 /// When the gateway cannot start.
-pub fn run(config: Config, catalog: Catalog) -> Result<(), RunError> {
+pub fn run(config: Config, catalog: Catalog, reload: ReloadFrom) -> Result<(), RunError> {
     super::install_crypto();
     actix_web::rt::System::new().block_on(async {
         let signals = Signals::listen()?;
+        let reload = Reload::listen(reload.environment, reload.mode)?;
         let app = App::start(config, catalog, Mode::Serve).await?;
         let mut stderr = std::io::stderr().lock();
         writeln!(stderr, "listening on http://{}", app.address())?;
@@ -32,7 +34,7 @@ pub fn run(config: Config, catalog: Catalog) -> Result<(), RunError> {
             writeln!(stderr, "operators: http://{admin}/health/actors and http://{admin}/metrics")?;
         }
         drop(stderr);
-        app.run(signals).await?;
+        app.run(signals, reload).await?;
         Ok(())
     })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use llm_gateway::actors::limiter::{Limiter, Reservation};
+use llm_gateway::auth::token::DEVELOPMENT_KEY;
 use llm_gateway::clock::Clock;
 use llm_gateway::config::products::Product;
 use llm_gateway::config::{self, Config};
@@ -347,4 +348,45 @@ async fn a_gateway_that_is_stopped_has_told_redis_everything() {
     assert!(shown.stdout.contains(" 0.056 "), "{shown:?}");
     assert!(run("reset").stderr.contains("1 windows"));
     assert!(run("show").stdout.contains(" 0.00 "));
+}
+
+#[test]
+fn changed_settings_are_taken_over_by_a_signal_and_bad_ones_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.toml");
+    let write = |usd: &str| {
+        std::fs::write(&file, format!("[products.tight]\nlimits = [{{ per = 'user', usd = {usd}, window = '1h' }}]"))
+    };
+    write("1").unwrap();
+    let data = folder.path().join("data");
+    let gateway = Binary::new(["dev", "--port", "0", "--data", data.to_str().unwrap()])
+        .env("LLM_GATEWAY_CONFIG", file.to_str().unwrap())
+        .start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let limit = || async {
+            let url = format!("{}/v1/usage/tight", gateway.url());
+            let answer = reqwest::Client::new().get(url).bearer_auth(DEVELOPMENT_KEY).send().await.unwrap();
+            answer.json::<Value>().await.unwrap()["windows"][0]["limit_usd"].as_f64().unwrap()
+        };
+        assert_eq!(limit().await, 1.0);
+        write("2").unwrap();
+        gateway.signal(rustix::process::Signal::HUP);
+        wait::until("the new limit", || async { (limit().await == 2.0).then_some(()) }).await;
+        // Without a signal, too: the file is looked at every now and then.
+        write("-3.14").unwrap();
+        wait::until_true("the bad file to be refused", || gateway.stderr().contains("the old ones stay in force"))
+            .await;
+        assert_eq!(limit().await, 2.0);
+        write("4").unwrap();
+        wait::until("the limit after that", || async { (limit().await == 4.0).then_some(()) }).await;
+    });
+}
+
+#[tokio::test]
+async fn a_price_of_the_configuration_is_the_price() {
+    let gateway = TestGateway::builder().toml("[prices.'gpt-4.1']\ninput = 20\noutput = 80").start().await;
+    gateway.openai().script().always(chat_answer());
+    let answer = gateway.post("/v1/chat/completions", &chat("ann")).send().await.unwrap();
+    assert_eq!(header(&answer, "x-llm-gateway-cost-usd"), "0.028");
 }
