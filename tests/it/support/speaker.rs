@@ -160,6 +160,11 @@ impl Speaker {
         }
     }
 
+    /// The same for Google's stream as an array.
+    pub(crate) fn judge_array(stream: &str) -> Judged {
+        gemini::judge_array(stream)
+    }
+
     /// Reads an error's body.
     ///
     /// # Panics

@@ -52,8 +52,10 @@ async fn thoughts_go_back_to_their_maker_across_a_loop_without_any_state_here() 
         // OpenAI's chat completions have no place for thoughts.
         let is_sealed = pair.provider() != Speaker::Chat;
         let (one, other) = (World::new().await, World::new().await);
-        for mode in MODES {
-            let talk = Talk { thinking: Thinking::Hard, ..begin(pair.family.thinker()) };
+        for (mode, model) in
+            MODES.into_iter().flat_map(|mode| pair.family.thinkers().iter().map(move |one| (mode, one)))
+        {
+            let talk = Talk { thinking: Thinking::Hard, ..begin(model) };
             let first = call(&one, pair, &talk, mode).await;
             assert_same(pair, mode, &first);
             assert_eq!(first.heard.calls.len(), 2, "{pair:?} {mode:?}");

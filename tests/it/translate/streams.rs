@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use llm_gateway::sandbox::{Gate, Reply};
 
 use super::{Pair, World, call, tools, user};
-use crate::support::speaker::{Ending, Mode, Talk, Thinking};
+use crate::support::speaker::{Ending, Mode, Speaker, Talk, Thinking};
 use crate::support::wait;
 
 /// A talk with thoughts and two calls, and the bytes of its provider's stream.
@@ -41,6 +41,41 @@ async fn a_stream_that_is_cut_anywhere_ends_in_the_callers_error_and_never_as_if
             match pair.caller.judge(&text) {
                 Ok(Ending::Failed(error)) => assert!(!error.message.is_empty(), "{pair:?} cut at {cut}"),
                 other => panic!("{pair:?} cut at {cut} of {}: {other:?}\n{text}", bytes.len()),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_for_google_callers_without_alt_sse_is_an_array_to_its_last_byte() {
+    let world = World::with(&[("stream.keepalive", "40ms")]).await;
+    for pair in Pair::foreign().filter(|pair| pair.caller == Speaker::Gemini) {
+        let (talk, bytes) = stream(&world, pair).await;
+        let (path, body) = pair.caller.call(&talk, Mode::Stream);
+        let path = path.replace("?alt=sse", "");
+        let last = bytes.trim_end().len() - 1;
+        for step in 0..=13 {
+            let (head, cut) = (Gate::new(), (last * step / 12).min(bytes.len()));
+            let reply = Reply::sse().wait(&head).chunk(bytes.as_bytes()[..cut].to_vec());
+            // The last step is the whole of it.
+            let is_whole = step == 13;
+            let reply = if is_whole { Reply::sse().wait(&head).chunk(bytes.clone()) } else { reply.cut() };
+            pair.family.sandbox(&world).script().push(reply);
+            let answer = wait::within("the head", world.gateway.post(&path, &body).send()).await.unwrap();
+            assert_eq!(answer.headers()["content-type"], "application/json", "{pair:?}");
+            let mut pieces = answer.bytes_stream();
+            // Nobody has said anything yet: the first piece is a sign of life.
+            let mut text = wait::within("a keepalive", pieces.next()).await.unwrap().unwrap().to_vec();
+            assert!(text.trim_ascii().is_empty(), "{pair:?}: {:?}", String::from_utf8_lossy(&text));
+            head.open();
+            while let Some(piece) = wait::within("the rest", pieces.next()).await {
+                text.extend_from_slice(&piece.unwrap());
+            }
+            let text = String::from_utf8(text).unwrap();
+            match (Speaker::judge_array(&text), is_whole) {
+                (Ok(Ending::Whole(whole)), true) => assert_eq!(pair.caller.hear(&whole).calls.len(), 2, "{pair:?}"),
+                (Ok(Ending::Failed(error)), false) => assert!(!error.message.is_empty(), "{pair:?} cut at {cut}"),
+                (other, _) => panic!("{pair:?} cut at {cut} of {}: {other:?}\n{text}", bytes.len()),
             }
         }
     }

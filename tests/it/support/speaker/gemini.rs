@@ -30,7 +30,13 @@ pub(super) fn body(talk: &Talk) -> Value {
         config["responseJsonSchema"] = schema.clone();
     }
     if talk.thinking == Thinking::Hard {
-        config["thinkingConfig"] = json!({"includeThoughts": true, "thinkingLevel": "high"});
+        // Google's models take a budget up to 2.5, and a word since 3.
+        let (name, much) = if talk.model.contains("2.5") {
+            ("thinkingBudget", json!(2_048))
+        } else {
+            ("thinkingLevel", json!("high"))
+        };
+        config["thinkingConfig"] = json!({"includeThoughts": true, name: much});
     }
     if let Some(most) = talk.max_output {
         config["maxOutputTokens"] = most.into();
@@ -133,6 +139,23 @@ pub(super) fn judge(stream: &str) -> Judged {
     let blocked = whole["promptFeedback"].is_object();
     demand(blocked || ended && !list(&whole, "/candidates").is_empty(), || format!("it has no end: {whole}"))?;
     demand(whole["usageMetadata"].is_object(), || "no usage".to_owned())?;
+    Ok(Ending::Whole(whole))
+}
+
+/// The same for a stream that is an array.
+pub(super) fn judge_array(stream: &str) -> Judged {
+    let mut chunks = match super::json(stream)? {
+        Value::Array(chunks) => chunks,
+        other => return Err(format!("{other} is no array")),
+    };
+    if let Some(failed) = chunks.last().filter(|last| last.get("error").is_some()) {
+        return Ok(Ending::Failed(said(failed)?));
+    }
+    demand(!chunks.is_empty(), || "the stream is empty".to_owned())?;
+    let mut whole = begun(chunks.remove(0))?;
+    for chunk in &chunks {
+        add(&mut whole, chunk)?;
+    }
     Ok(Ending::Whole(whole))
 }
 
