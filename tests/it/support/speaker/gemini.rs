@@ -144,10 +144,7 @@ pub(super) fn judge(stream: &str) -> Judged {
 
 /// The same for a stream that is an array.
 pub(super) fn judge_array(stream: &str) -> Judged {
-    let mut chunks = match super::json(stream)? {
-        Value::Array(chunks) => chunks,
-        other => return Err(format!("{other} is no array")),
-    };
+    let Value::Array(mut chunks) = super::json(stream)? else { return Err(format!("{stream:?} is no array")) };
     if let Some(failed) = chunks.last().filter(|last| last.get("error").is_some()) {
         return Ok(Ending::Failed(said(failed)?));
     }
