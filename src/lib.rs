@@ -1,6 +1,7 @@
 //! The LLM gateway: one binary between a company's products and Anthropic, OpenAI and Google Gemini.
 
 pub mod actors;
+pub mod analytics;
 pub mod app;
 pub mod auth;
 pub mod catalog;

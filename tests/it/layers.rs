@@ -42,6 +42,7 @@ const ROWS: &[(&str, Layer)] = &[
     ("catalog", Layer::Words),
     ("ir", Layer::Words),
     ("telemetry", Layer::Words),
+    ("analytics", Layer::Logic),
     ("dialect", Layer::Logic),
     ("translate", Layer::Logic),
     ("auth", Layer::Logic),
