@@ -2,6 +2,7 @@
 //!
 //! No address, message or mailbox error leaves this module: callers see handles and their reports.
 
+pub mod analytics;
 pub mod auth;
 pub mod guarded;
 pub mod lane;

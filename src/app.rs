@@ -18,6 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tracing_actix_web::TracingLogger;
 
+use crate::actors::analytics::Analytics;
 use crate::actors::auth::{Auth, DevelopmentKey};
 use crate::actors::limiter::Limiter;
 use crate::actors::provider::Providers;
@@ -126,6 +127,8 @@ pub struct App {
     state: State,
     sandboxes: Vec<Sandbox>,
     control: Arbiter,
+    /// The thread of analytics.
+    back_office: Arbiter,
 }
 
 /// The signals that end a gateway. Made before it listens, so that none is missed.
@@ -193,6 +196,9 @@ impl App {
         let counters = Counters::open(&config.load().redis)?;
         let limiter = Limiter::start(config.clone(), clock.clone(), metrics.clone(), counters);
         limiter.join().await;
+        // A thread that may be slow, and that outlives the HTTP workers too.
+        let back_office = Arbiter::new();
+        let analytics = Analytics::start(&config.load().analytics, clock.clone(), &back_office.handle());
         let providers = Providers::start(config.clone(), clock.clone(), Tls::web()?, &control.handle());
         let gateway = Arc::new(Gateway {
             config,
@@ -200,6 +206,7 @@ impl App {
             traits: Traits::embedded()?,
             auth,
             limiter,
+            analytics,
             metrics,
             clock,
             memory,
@@ -218,7 +225,7 @@ impl App {
                 Some(address)
             }
         };
-        Ok(Self { address, admin_address, listeners, state, sandboxes, control })
+        Ok(Self { address, admin_address, listeners, state, sandboxes, control, back_office })
     }
 
     /// Where callers reach it.
@@ -290,10 +297,12 @@ impl App {
         }
         // Nobody spends any more.
         self.state.gateway.limiter.flush().await;
+        self.state.gateway.analytics.close().await;
         for sandbox in self.sandboxes {
             sandbox.stop().await;
         }
         self.control.stop();
+        self.back_office.stop();
         tracing::info!("stopped");
     }
 }
@@ -316,6 +325,7 @@ async fn prepare_dev(config: &mut Config, data: &std::path::Path) -> Result<Vec<
         migrations::prepare_development(&file)?;
         config.database.url = Some(format!("sqlite:{}", file.display()).into());
     }
+    config.analytics.spool = config.analytics.spool.take().map(|spool| data.join(spool));
     let mut sandboxes = Vec::new();
     for (name, provider) in &mut config.providers {
         let kind = provider.kind;

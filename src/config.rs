@@ -166,6 +166,7 @@ impl Config {
         self.server.check()?;
         self.breaker.check()?;
         self.limits.check()?;
+        self.analytics.check()?;
         for (name, provider) in &self.providers {
             provider.check(name)?;
         }

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tokio::sync::Semaphore;
 
+use crate::actors::analytics::Analytics;
 use crate::actors::auth::Auth;
 use crate::actors::lane::Lanes;
 use crate::actors::limiter::Limiter;
@@ -54,6 +55,8 @@ pub struct Gateway {
     pub auth: Auth,
     /// What may be spent.
     pub limiter: Limiter,
+    /// Who hears of ended calls.
+    pub analytics: Analytics,
     /// What is counted.
     pub metrics: Metrics,
     /// What time it is.

@@ -28,13 +28,14 @@ pub async fn actors(request: HttpRequest, state: web::Data<State>) -> HttpRespon
     let body = json!({
         "actors": reports(&state),
         "breakers": state.providers.breakers(),
+        "analytics": state.gateway.analytics.standing(),
     });
     std::future::ready(render::json(&state, 200, &extract::request_id(&request), body.to_string())).await
 }
 
 /// Every actor of the gateway.
 pub fn reports(state: &State) -> Vec<ActorReport> {
-    let mut all = vec![state.gateway.auth.report(), state.gateway.limiter.report()];
+    let mut all = vec![state.gateway.auth.report(), state.gateway.limiter.report(), state.gateway.analytics.report()];
     all.extend(state.providers.reports());
     all
 }
