@@ -68,9 +68,11 @@ impl fmt::Display for NanoUsd {
         let sign = if self.0 < 0 { "-" } else { "" };
         let amount = self.0.unsigned_abs();
         let per_usd = Self::PER_USD.unsigned_abs();
-        let digits = format!("{:09}", amount % per_usd);
-        let kept = digits.trim_end_matches('0').len().max(2);
-        write!(f, "{sign}{}.{}", amount / per_usd, &digits[..kept])
+        let (mut part, mut digits) = (amount % per_usd, 9);
+        while digits > 2 && part % 10 == 0 {
+            (part, digits) = (part / 10, digits - 1);
+        }
+        write!(f, "{sign}{}.{part:0digits$}", amount / per_usd)
     }
 }
 

@@ -29,7 +29,14 @@ pub fn init(settings: &Telemetry) -> Result<(), TelemetryError> {
     let registry = tracing_subscriber::registry().with(filter);
     match settings.format {
         Format::Json => registry
-            .with(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr))
+            .with(
+                tracing_subscriber::fmt::layer()
+                    .json()
+                    .flatten_event(true)
+                    // The span that a line is in says all; the list of all spans would say it twice, in each line.
+                    .with_span_list(false)
+                    .with_writer(std::io::stderr),
+            )
             .try_init(),
         Format::Text => registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).try_init(),
     }

@@ -274,8 +274,9 @@ impl Timings {
         let mut text = String::with_capacity(96);
         let mut put = |name: &str, took: Duration| {
             let comma = if text.is_empty() { "" } else { ", " };
+            let micros = took.as_micros();
             // Writing to a string cannot fail.
-            let _ = write!(text, "{comma}{name};dur={:.3}", took.as_secs_f64() * 1e3);
+            let _ = write!(text, "{comma}{name};dur={}.{:03}", micros / 1000, micros % 1000);
         };
         put("auth", self.auth);
         if let Some(limit) = self.limit {

@@ -5,6 +5,7 @@
 //! not complete yet, within a bound.
 
 use memchr::memchr;
+use serde_json::Value;
 
 use crate::dialect::position::{Array, EventData, Open, Position};
 use crate::dialect::seen;
@@ -176,21 +177,20 @@ impl Tap {
             Reader::Anthropic => Dialect::Anthropic,
             Reader::Gemini => Dialect::Gemini,
         };
-        usage(dialect, &self.seen)
+        self.seen.wire_usage.clone().map(|wire| usage(dialect, wire, self.seen.searches))
     }
 }
 
 /// The usage of what was seen, in the convention that all dialects share.
-fn usage(dialect: Dialect, seen: &Seen) -> Option<Usage> {
-    let wire = seen.wire_usage.as_ref()?;
+fn usage(dialect: Dialect, wire: Value, searches: Option<u64>) -> Usage {
     let mut usage = match dialect {
         Dialect::OpenAiChat => openai_chat::tap::usage(wire),
         Dialect::OpenAiResponses => openai_responses::tap::usage(wire),
         Dialect::Anthropic => anthropic::tap::usage(wire),
         Dialect::Gemini => gemini::tap::usage(wire),
     };
-    usage.web_searches = usage.web_searches.or(seen.searches);
-    Some(usage)
+    usage.web_searches = usage.web_searches.or(searches);
+    usage
 }
 
 impl Reader {

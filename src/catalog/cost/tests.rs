@@ -701,10 +701,10 @@ fn tariff(model: &str) -> Tariff {
 fn usage(dialect: Dialect, wire: &str) -> Usage {
     let wire: Value = serde_json::from_str(wire).unwrap();
     match dialect {
-        Dialect::Anthropic => anthropic::tap::usage(&wire),
-        Dialect::Gemini => gemini::tap::usage(&wire),
-        Dialect::OpenAiChat => openai_chat::tap::usage(&wire),
-        Dialect::OpenAiResponses => openai_responses::tap::usage(&wire),
+        Dialect::Anthropic => anthropic::tap::usage(wire),
+        Dialect::Gemini => gemini::tap::usage(wire),
+        Dialect::OpenAiChat => openai_chat::tap::usage(wire),
+        Dialect::OpenAiResponses => openai_responses::tap::usage(wire),
     }
 }
 

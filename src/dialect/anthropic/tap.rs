@@ -96,23 +96,23 @@ fn message(message: Whole, seen: &mut Seen) {
 }
 
 /// The usage in the convention that all dialects share. Anthropic counts what caches gave and took apart from the input.
-pub(crate) fn usage(wire: &Value) -> Usage {
-    let cache_read = at(wire, "cache_read_input_tokens");
-    let long = at(wire, "cache_creation.ephemeral_1h_input_tokens");
-    let short = at(wire, "cache_creation.ephemeral_5m_input_tokens");
+pub(crate) fn usage(wire: Value) -> Usage {
+    let cache_read = at(&wire, "cache_read_input_tokens");
+    let long = at(&wire, "cache_creation.ephemeral_1h_input_tokens");
+    let short = at(&wire, "cache_creation.ephemeral_5m_input_tokens");
     let apart = short.unwrap_or(0).saturating_add(long.unwrap_or(0));
     // The last event of a stream has the total only.
-    let written = at(wire, "cache_creation_input_tokens").map_or(apart, |total| total.max(apart));
-    let known = at(wire, "cache_creation_input_tokens").is_some() || short.is_some() || long.is_some();
-    let fresh = at(wire, "input_tokens");
+    let written = at(&wire, "cache_creation_input_tokens").map_or(apart, |total| total.max(apart));
+    let known = at(&wire, "cache_creation_input_tokens").is_some() || short.is_some() || long.is_some();
+    let fresh = at(&wire, "input_tokens");
     Usage {
         input: fresh.map(|fresh| fresh.saturating_add(cache_read.unwrap_or(0)).saturating_add(written)),
         cache_read,
         cache_write_5m: known.then(|| written.saturating_sub(long.unwrap_or(0))),
         cache_write_1h: long,
-        output: at(wire, "output_tokens"),
-        web_searches: at(wire, "server_tool_use.web_search_requests"),
-        original: Some(Opaque::new(Dialect::Anthropic, wire.clone())),
+        output: at(&wire, "output_tokens"),
+        web_searches: at(&wire, "server_tool_use.web_search_requests"),
+        original: Some(Opaque::new(Dialect::Anthropic, wire)),
         ..Usage::default()
     }
 }

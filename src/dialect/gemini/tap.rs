@@ -88,8 +88,8 @@ fn answer(answer: Whole, seen: &mut Seen) {
 }
 
 /// The usage in the convention that all dialects share. Google counts thoughts and what tools read apart.
-pub(crate) fn usage(wire: &Value) -> Usage {
-    let sum = |one: &str, other: &str| match (at(wire, one), at(wire, other)) {
+pub(crate) fn usage(wire: Value) -> Usage {
+    let sum = |one: &str, other: &str| match (at(&wire, one), at(&wire, other)) {
         (None, None) => None,
         (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
     };
@@ -100,14 +100,14 @@ pub(crate) fn usage(wire: &Value) -> Usage {
     };
     Usage {
         input: sum("promptTokenCount", "toolUsePromptTokenCount"),
-        cache_read: at(wire, "cachedContentTokenCount"),
+        cache_read: at(&wire, "cachedContentTokenCount"),
         audio_input: modality("promptTokensDetails", "AUDIO"),
         image_input: modality("promptTokensDetails", "IMAGE"),
         output: sum("candidatesTokenCount", "thoughtsTokenCount"),
-        reasoning: at(wire, "thoughtsTokenCount"),
+        reasoning: at(&wire, "thoughtsTokenCount"),
         audio_output: modality("candidatesTokensDetails", "AUDIO"),
         image_output: modality("candidatesTokensDetails", "IMAGE"),
-        original: Some(Opaque::new(Dialect::Gemini, wire.clone())),
+        original: Some(Opaque::new(Dialect::Gemini, wire)),
         ..Usage::default()
     }
 }

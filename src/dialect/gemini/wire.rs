@@ -363,8 +363,8 @@ pub(super) fn finish_to(finish: &Finish, object: &mut Object) {
 pub(super) fn usage_from(value: Value, searches: Option<u64>) -> Usage {
     let snake = value.as_object().filter(|map| map.keys().any(|key| is_snake(key)));
     let mut usage = match snake {
-        Some(map) => super::tap::usage(&Value::Object(camel_keys(map.clone()))),
-        None => super::tap::usage(&value),
+        Some(map) => super::tap::usage(Value::Object(camel_keys(map.clone()))),
+        None => super::tap::usage(value.clone()),
     };
     usage.web_searches = searches;
     usage.original = Some(Opaque::new(DIALECT, value));

@@ -108,18 +108,18 @@ pub(crate) fn whole(_: Operation, answer: Whole, seen: &mut Seen) {
 }
 
 /// The usage in the convention that all dialects share. OpenAI's totals include their parts already.
-pub(crate) fn usage(wire: &Value) -> Usage {
+pub(crate) fn usage(wire: Value) -> Usage {
     Usage {
-        input: at(wire, "prompt_tokens"),
-        cache_read: at(wire, "prompt_tokens_details.cached_tokens"),
-        cache_write_5m: at(wire, "prompt_tokens_details.cache_write_tokens"),
-        audio_input: at(wire, "prompt_tokens_details.audio_tokens"),
-        output: at(wire, "completion_tokens"),
-        reasoning: at(wire, "completion_tokens_details.reasoning_tokens"),
-        audio_output: at(wire, "completion_tokens_details.audio_tokens"),
-        accepted_prediction: at(wire, "completion_tokens_details.accepted_prediction_tokens"),
-        rejected_prediction: at(wire, "completion_tokens_details.rejected_prediction_tokens"),
-        original: Some(Opaque::new(Dialect::OpenAiChat, wire.clone())),
+        input: at(&wire, "prompt_tokens"),
+        cache_read: at(&wire, "prompt_tokens_details.cached_tokens"),
+        cache_write_5m: at(&wire, "prompt_tokens_details.cache_write_tokens"),
+        audio_input: at(&wire, "prompt_tokens_details.audio_tokens"),
+        output: at(&wire, "completion_tokens"),
+        reasoning: at(&wire, "completion_tokens_details.reasoning_tokens"),
+        audio_output: at(&wire, "completion_tokens_details.audio_tokens"),
+        accepted_prediction: at(&wire, "completion_tokens_details.accepted_prediction_tokens"),
+        rejected_prediction: at(&wire, "completion_tokens_details.rejected_prediction_tokens"),
+        original: Some(Opaque::new(Dialect::OpenAiChat, wire)),
         ..Usage::default()
     }
 }

@@ -143,14 +143,14 @@ impl Item {
 }
 
 /// The usage in the convention that all dialects share. OpenAI's totals include their parts already.
-pub(crate) fn usage(wire: &Value) -> Usage {
+pub(crate) fn usage(wire: Value) -> Usage {
     Usage {
-        input: at(wire, "input_tokens"),
-        cache_read: at(wire, "input_tokens_details.cached_tokens"),
-        cache_write_5m: at(wire, "input_tokens_details.cache_write_tokens"),
-        output: at(wire, "output_tokens"),
-        reasoning: at(wire, "output_tokens_details.reasoning_tokens"),
-        original: Some(Opaque::new(Dialect::OpenAiResponses, wire.clone())),
+        input: at(&wire, "input_tokens"),
+        cache_read: at(&wire, "input_tokens_details.cached_tokens"),
+        cache_write_5m: at(&wire, "input_tokens_details.cache_write_tokens"),
+        output: at(&wire, "output_tokens"),
+        reasoning: at(&wire, "output_tokens_details.reasoning_tokens"),
+        original: Some(Opaque::new(Dialect::OpenAiResponses, wire)),
         ..Usage::default()
     }
 }

@@ -33,7 +33,7 @@ pub fn whole(dialect: Dialect, operation: Operation, body: &[u8]) -> Result<Seen
     seen.content = true;
     seen.terminal = true;
     seen.error = seen.error.or_else(|| error_in(dialect, body));
-    seen.usage = usage(dialect, &seen);
+    seen.usage = seen.wire_usage.take().map(|wire| usage(dialect, wire, seen.searches));
     Ok(seen)
 }
 
