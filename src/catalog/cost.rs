@@ -39,8 +39,21 @@ const UNKNOWN_OUTPUT_LIMIT: u64 = 131_072;
 pub struct Cost {
     /// The amount; never below zero.
     pub amount: NanoUsd,
+    /// What of it is for what; none where it was never computed from counts.
+    pub parts: Option<Parts>,
     /// Where it comes from.
     pub provenance: Provenance,
+}
+
+/// What a cost is made of. The three add up to the amount, to the nano-dollar, and none is below zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// For what went in, cached or not.
+    pub input: NanoUsd,
+    /// For what came out, thoughts included.
+    pub output: NanoUsd,
+    /// For searches that the provider made.
+    pub searches: NanoUsd,
 }
 
 /// How well a cost is known.
@@ -132,6 +145,26 @@ struct Full {
     audio_output: i128,
 }
 
+impl Cost {
+    /// Nothing.
+    pub const NOTHING: Self = Self {
+        amount: NanoUsd::ZERO,
+        parts: Some(Parts { input: NanoUsd::ZERO, output: NanoUsd::ZERO, searches: NanoUsd::ZERO }),
+        provenance: Provenance::Computed,
+    };
+
+    fn of(parts: Parts, provenance: Provenance) -> Self {
+        Self { amount: parts.sum(), parts: Some(parts), provenance }
+    }
+}
+
+impl Parts {
+    /// All of it.
+    pub fn sum(&self) -> NanoUsd {
+        self.input + self.output + self.searches
+    }
+}
+
 impl Tariff {
     /// A listed model's.
     pub fn listed(model: &Model) -> Self {
@@ -192,9 +225,11 @@ impl Tariff {
                     Basis::Listed => Provenance::Computed,
                     Basis::Dearest => Provenance::Default,
                 };
-                Cost { amount: self.amount(usage, tier), provenance }
+                Cost::of(self.parts(usage, tier), provenance)
             }
-            Some(_) | None => Cost { amount: estimate.max(NanoUsd::ZERO), provenance: Provenance::Default },
+            Some(_) | None => {
+                Cost { amount: estimate.max(NanoUsd::ZERO), parts: None, provenance: Provenance::Default }
+            }
         }
     }
 
@@ -204,7 +239,7 @@ impl Tariff {
         let mut usage = usage.filter(|usage| is_believable(usage)).cloned().unwrap_or_default();
         usage.input = Some(usage.input.unwrap_or_else(|| self.input_tokens(request)));
         usage.output = Some(usage.output.unwrap_or(0).max(streamed_tokens.min(ABSURD_TOKENS)));
-        Cost { amount: self.amount(&usage, tier), provenance: Provenance::EstimatedPartial }
+        Cost::of(self.parts(&usage, tier), Provenance::EstimatedPartial)
     }
 
     /// What a call may cost, before it is made: its input by size (four bytes a token, never more than the model's
@@ -214,7 +249,7 @@ impl Tariff {
         let output = request.max_output_tokens.unwrap_or(UNLIMITED_OUTPUT).min(own_limit);
         let output = output.saturating_mul(request.choices.unwrap_or(1).clamp(1, 128));
         let usage = Usage { input: Some(self.input_tokens(request)), output: Some(output), ..Usage::default() };
-        self.amount(&usage, ServiceTier::Standard)
+        self.parts(&usage, ServiceTier::Standard).sum()
     }
 
     fn input_tokens(&self, request: &Request) -> u64 {
@@ -222,8 +257,8 @@ impl Tariff {
         by_size.min(self.context_tokens.unwrap_or(u64::MAX)).min(ABSURD_TOKENS)
     }
 
-    /// The sum, rounded to the nearest nano-dollar, halves up.
-    fn amount(&self, usage: &Usage, tier: ServiceTier) -> NanoUsd {
+    /// The sum is rounded once, to the nearest nano-dollar, halves up: each part is what the sum grows by when it is added.
+    fn parts(&self, usage: &Usage, tier: ServiceTier) -> Parts {
         let input = usage.input.unwrap_or(0);
         let output = usage.output.unwrap_or(0);
         let rates = self.rates(input, tier);
@@ -236,22 +271,25 @@ impl Tariff {
         let (audio_output, rest) = take(usage.audio_output, output);
         let (reasoning, text) = take(usage.reasoning, rest);
 
-        let millionths: i128 = [
+        let millionths = |counts: &[(u64, i128)]| -> i128 {
+            counts.iter().map(|&(tokens, per_million)| i128::from(tokens) * per_million).sum()
+        };
+        let input = millionths(&[
             (fresh, rates.input),
             (cache_read, rates.cache_read),
             (cache_write_5m, rates.cache_write_5m),
             (cache_write_1h, rates.cache_write_1h),
             (audio_input, rates.audio_input),
-            (text, rates.output),
-            (reasoning, rates.reasoning),
-            (audio_output, rates.audio_output),
-        ]
-        .into_iter()
-        .map(|(tokens, per_million)| i128::from(tokens) * per_million)
-        .sum();
+        ]);
+        let output =
+            millionths(&[(text, rates.output), (reasoning, rates.reasoning), (audio_output, rates.audio_output)]);
         let searches = i128::from(usage.web_searches.unwrap_or(0))
             * self.prices.rates.web_search.map_or(0, |fee| i128::from(fee.per_million().0));
-        saturated((millionths + searches + 500_000).div_euclid(1_000_000))
+
+        let with_input = rounded(input);
+        let with_output = rounded(input + output);
+        let all = rounded(input + output + searches);
+        Parts { input: with_input, output: with_output - with_input, searches: all - with_output }
     }
 
     fn rates(&self, input_tokens: u64, tier: ServiceTier) -> Full {
@@ -383,8 +421,9 @@ fn dearer(one: &Rates, other: &Rates) -> Rates {
     }
 }
 
-fn saturated(amount: i128) -> NanoUsd {
-    NanoUsd(i64::try_from(amount).unwrap_or(i64::MAX))
+/// Millionths of a nano-dollar, to the nearest nano-dollar, halves up. An absurd amount is the largest there is.
+fn rounded(millionths: i128) -> NanoUsd {
+    NanoUsd(i64::try_from((millionths + 500_000).div_euclid(1_000_000)).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::actors::limiter::{Headroom, Limiter, Reservation};
-use crate::catalog::cost::{Basis, Cost, Provenance, Request, ServiceTier, Tariff};
+use crate::catalog::cost::{Basis, Cost, Request, ServiceTier, Tariff};
 use crate::dialect::Operation;
 use crate::dialect::seen::Seen;
 use crate::limits::scope::Claim;
@@ -110,9 +110,8 @@ impl Bill {
     }
 
     fn due(&self, seen: &Seen, streamed_tokens: u64, estimate: NanoUsd) -> Cost {
-        const NOTHING: Cost = Cost { amount: NanoUsd::ZERO, provenance: Provenance::Computed };
         if self.operation == Operation::CountTokens || self.progress.stage() == Stage::Free {
-            return NOTHING;
+            return Cost::NOTHING;
         }
         let tier = seen.service_tier.as_deref().map_or(ServiceTier::Standard, ServiceTier::from_word);
         let is_complete = seen.terminal && seen.error.is_none();

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Basis, Cost, Provenance, Request, ServiceTier, Tariff};
+use super::{Basis, Cost, Parts, Provenance, Request, ServiceTier, Tariff, Tier};
 use crate::catalog::Catalog;
 use crate::dialect::{Dialect, anthropic, gemini, openai_chat, openai_responses};
 use crate::ir::Usage;
@@ -716,8 +716,11 @@ fn every_row_of_the_table_costs_what_the_price_page_says() {
     for row in TABLE {
         let cost =
             tariff(row.model).cost(Some(&usage(row.dialect, row.usage)), ServiceTier::from_word(row.tier), ESTIMATE);
-        let expected = Cost { amount: NanoUsd(row.costs), provenance: Provenance::Computed };
-        assert_eq!(cost, expected, "{} on {}", row.from, row.model);
+        assert_eq!(cost.amount, NanoUsd(row.costs), "{} on {}", row.from, row.model);
+        assert_eq!(cost.provenance, Provenance::Computed);
+        let parts = cost.parts.unwrap();
+        assert_eq!(parts.sum(), cost.amount, "{} on {}", row.from, row.model);
+        assert!([parts.input, parts.output, parts.searches].iter().all(|part| *part >= NanoUsd::ZERO), "{}", row.from);
     }
 }
 
@@ -728,13 +731,13 @@ fn a_model_that_no_list_has_costs_the_dearest_rates_of_its_vendor() {
     assert_eq!(dearest.basis(), Basis::Dearest);
     // 1000 x 150 + 1000 x 600, both o1-pro's.
     let usage = Usage { input: Some(1000), output: Some(1000), ..Usage::default() };
-    let expected = Cost { amount: NanoUsd(750_000_000), provenance: Provenance::Default };
-    assert_eq!(dearest.cost(Some(&usage), ServiceTier::Standard, ESTIMATE), expected);
+    let cost = dearest.cost(Some(&usage), ServiceTier::Standard, ESTIMATE);
+    assert_eq!((cost.amount, cost.provenance), (NanoUsd(750_000_000), Provenance::Default));
 }
 
 #[test]
 fn a_usage_that_is_missing_or_cannot_be_costs_the_estimate() {
-    let expected = Cost { amount: ESTIMATE, provenance: Provenance::Default };
+    let expected = Cost { amount: ESTIMATE, parts: None, provenance: Provenance::Default };
     let tariff = tariff("gpt-4.1");
     assert_eq!(tariff.cost(None, ServiceTier::Standard, ESTIMATE), expected);
     for wire in [
@@ -773,7 +776,9 @@ fn an_answer_cut_short_costs_its_input_and_what_had_been_passed_on() {
     let request = Request { bytes: 4000, ..Request::default() };
     // Nothing was said: 4000 bytes are 1000 tokens; 1000 x 2 + 50 x 8.
     let nothing = tariff.partial(None, ServiceTier::Standard, &request, 50);
-    assert_eq!(nothing, Cost { amount: NanoUsd(2_400_000), provenance: Provenance::EstimatedPartial });
+    assert_eq!((nothing.amount, nothing.provenance), (NanoUsd(2_400_000), Provenance::EstimatedPartial));
+    let parts = Parts { input: NanoUsd(2_000_000), output: NanoUsd(400_000), searches: NanoUsd::ZERO };
+    assert_eq!(nothing.parts, Some(parts));
     // The input was said, and of the output less than went by: 10 x 2 + 50 x 8.
     let usage = Usage { input: Some(10), output: Some(1), ..Usage::default() };
     assert_eq!(tariff.partial(Some(&usage), ServiceTier::Standard, &request, 50).amount, NanoUsd(420_000));
@@ -807,4 +812,20 @@ fn searches_cost_what_configuration_says() {
     let usage = Usage { input: Some(0), output: Some(0), web_searches: Some(3), ..Usage::default() };
     let cost = Tariff::listed(&model).cost(Some(&usage), ServiceTier::Standard, ESTIMATE);
     assert_eq!(cost.amount, NanoUsd(30_000_000));
+    assert_eq!(cost.parts, Some(Parts { searches: NanoUsd(30_000_000), ..Parts::default() }));
+}
+
+#[test]
+fn parts_of_a_nano_dollar_add_up_and_what_took_nothing_costs_nothing() {
+    let tariff = tariff("gpt-4.1-nano");
+    // A tenth and four tenths of a dollar per million tokens, cached ones a quarter of that: 25 nano-dollars for one.
+    for (input, cached, output) in [(1, 1, 0), (3, 3, 1), (0, 0, 1), (1, 0, 0), (7, 5, 3)] {
+        let usage = Usage { input: Some(input), cache_read: Some(cached), output: Some(output), ..Usage::default() };
+        let cost = tariff.cost(Some(&usage), ServiceTier::Listed(Tier::Flex), ESTIMATE);
+        let parts = cost.parts.unwrap();
+        assert_eq!(parts.sum(), cost.amount);
+        assert!(output > 0 || parts.output == NanoUsd::ZERO);
+        assert!(input > 0 || parts.input == NanoUsd::ZERO);
+        assert_eq!(parts.searches, NanoUsd::ZERO);
+    }
 }
