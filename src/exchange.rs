@@ -34,12 +34,13 @@ pub mod dispatch;
 pub mod memory;
 pub mod plan;
 pub mod relay;
+pub mod reply;
 pub mod settle;
 pub mod turn;
 
-use dispatch::Failed;
 use memory::{AnswerMemory, Held};
-use relay::{Pump, Relay, Whole};
+use relay::{Pump, Relay};
+use reply::{Failed, Whole};
 use settle::Settlement;
 
 /// What all calls of one gateway share.
@@ -130,7 +131,7 @@ pub enum AnswerBody {
 
 /// What an attempt came to, before it is settled.
 enum Reply {
-    Whole(relay::Whole),
+    Whole(Whole),
     Stream { head: Vec<(HeaderName, HeaderValue)>, pump: Box<Pump> },
 }
 

@@ -9,7 +9,7 @@ use crate::actors::lane::{Lanes, Lease, Refused, RefusedReason};
 use crate::dialect::{self, Delivery};
 use crate::exchange::Gateway;
 use crate::exchange::plan::{Plan, UsageChunk};
-use crate::exchange::relay::Whole;
+use crate::exchange::reply::{Failed, ProviderFailure};
 use crate::fault::{Fault, FaultKind};
 use crate::ids::ProviderName;
 use crate::upstream::classify::{self, Lookup as _};
@@ -30,40 +30,6 @@ pub struct Opened {
     pub usage_chunk: UsageChunk,
     /// From the request's sending to the head.
     pub first_byte_took: Duration,
-}
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub enum Failed {
-    /// In the gateway's own words.
-    Fault(Fault),
-    /// In the provider's, which the caller understands.
-    Provider(Box<ProviderFailure>),
-}
-
-/// A provider's error.
-#[derive(Debug)]
-pub struct ProviderFailure {
-    /// For the caller: the bytes as the provider sent them.
-    pub answer: Whole,
-    /// The same in our words, for logs and for streams that have begun.
-    pub fault: Fault,
-}
-
-impl Failed {
-    /// What happened, in the gateway's words.
-    pub fn as_fault(&self) -> &Fault {
-        match self {
-            Self::Fault(fault) => fault,
-            Self::Provider(failure) => &failure.fault,
-        }
-    }
-}
-
-impl From<Fault> for Failed {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
 }
 
 /// Calls the provider and waits for its head. The future holds what it needs and can outlive the plan.

@@ -16,7 +16,7 @@ use crate::dialect::seen::Seen;
 use crate::dialect::splice::Splice;
 use crate::dialect::{Asked, Delivery, Dialect, Operation, RequestHead};
 use crate::exchange::bill::Progress;
-use crate::exchange::relay::Whole;
+use crate::exchange::reply::Whole;
 use crate::exchange::turn::{self, Turn};
 use crate::exchange::{Call, Gateway};
 use crate::fault::{Fault, FaultKind};

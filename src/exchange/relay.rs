@@ -16,9 +16,10 @@ use crate::config::Config;
 use crate::config::products::OnHangUp;
 use crate::dialect::Delivery;
 use crate::dialect::error::ProviderError;
-use crate::exchange::dispatch::{Failed, Opened};
-use crate::exchange::memory::{AnswerMemory, Held};
+use crate::exchange::dispatch::Opened;
+use crate::exchange::memory::AnswerMemory;
 use crate::exchange::plan::{Plan, UsageChunk};
+use crate::exchange::reply::{Failed, Whole};
 use crate::exchange::settle::Settlement;
 use crate::exchange::turn::{Completeness, Ended, Turn};
 use crate::fault::{Fault, FaultKind};
@@ -27,19 +28,6 @@ use crate::upstream::classify::{self, FailureKind, Outcome};
 
 /// How long the end of a connection is waited for once the answer is all there.
 const AFTER_THE_END: Duration = Duration::from_secs(1);
-
-/// A complete answer.
-#[derive(Debug)]
-pub struct Whole {
-    /// The HTTP status.
-    pub status: u16,
-    /// The provider's headers that go back.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The body.
-    pub body: Bytes,
-    /// Its share of what whole answers may hold.
-    pub held: Option<Held>,
-}
 
 /// Collects an answer to its end and makes sure that it is one.
 ///
