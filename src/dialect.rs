@@ -3,6 +3,7 @@
 //! A dialect is how one speaks, a provider is who serves. No dialect's module imports another's.
 
 pub mod adapt;
+pub mod address;
 pub mod anthropic;
 mod codec;
 pub mod error;

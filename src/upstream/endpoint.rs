@@ -4,21 +4,18 @@ use std::borrow::Cow;
 
 use actix_http::Uri;
 use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 use secrecy::ExposeSecret as _;
 use url::{Host, Url};
 
 use super::classify::CallError;
 use super::headers;
 use crate::config::providers::{Kind, Upstream};
-use crate::dialect::{Delivery, Dialect, Operation};
+use crate::dialect::{Delivery, Dialect, Operation, address};
 use crate::ids::ModelId;
 
 /// Anthropic's API demands one: <https://docs.anthropic.com/en/api/versioning>.
 const ANTHROPIC_VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");
-
-/// RFC 3986's unreserved characters stay as they are in a path segment.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A machine and how to speak to it: what connections are kept for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -163,29 +160,19 @@ fn credential(kind: Kind, key: &str) -> Result<(HeaderName, HeaderValue), String
     Ok((name, value))
 }
 
-fn path(kind: Kind, asked: &Asked<'_>) -> Result<String, CallError> {
-    match (kind, asked.dialect, asked.operation) {
-        (Kind::OpenAi, Dialect::OpenAiChat, Operation::Generate) => Ok("/chat/completions".to_owned()),
-        (Kind::OpenAi, Dialect::OpenAiResponses, Operation::Generate) => Ok("/responses".to_owned()),
-        (Kind::OpenAi, Dialect::OpenAiResponses, Operation::CountTokens) => Ok("/responses/input_tokens".to_owned()),
-        (Kind::Anthropic, Dialect::Anthropic, Operation::Generate) => Ok("/v1/messages".to_owned()),
-        (Kind::Anthropic, Dialect::Anthropic, Operation::CountTokens) => Ok("/v1/messages/count_tokens".to_owned()),
-        (Kind::Gemini, Dialect::Gemini, operation) => {
-            let id = asked.model.as_str();
-            let model = utf8_percent_encode(id.strip_prefix("models/").unwrap_or(id), SEGMENT);
-            let method = match (operation, asked.delivery) {
-                (Operation::CountTokens, _) => "countTokens",
-                (Operation::Generate, Delivery::Whole) => "generateContent",
-                (Operation::Generate, Delivery::Events | Delivery::JsonArray) => "streamGenerateContent",
-            };
-            Ok(format!("/v1beta/models/{model}:{method}"))
-        }
-        (Kind::OpenAi, Dialect::OpenAiChat, Operation::CountTokens) => Err(CallError::Unsupported(
-            "OpenAI counts tokens of Responses requests only: send this one in that form".to_owned(),
-        )),
-        (Kind::OpenAi, Dialect::Anthropic | Dialect::Gemini, _)
-        | (Kind::Anthropic, Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini, _)
-        | (Kind::Gemini, Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Anthropic, _) => {
+fn path(kind: Kind, asked: &Asked<'_>) -> Result<Cow<'static, str>, CallError> {
+    match (kind, asked.dialect) {
+        (Kind::OpenAi, Dialect::OpenAiChat | Dialect::OpenAiResponses)
+        | (Kind::Anthropic, Dialect::Anthropic)
+        | (Kind::Gemini, Dialect::Gemini) => address::path(asked.dialect, asked.operation, asked.delivery, asked.model)
+            .ok_or_else(|| {
+                CallError::Unsupported(
+                    "OpenAI counts tokens of Responses requests only: send this one in that form".to_owned(),
+                )
+            }),
+        (Kind::OpenAi, Dialect::Anthropic | Dialect::Gemini)
+        | (Kind::Anthropic, Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini)
+        | (Kind::Gemini, Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Anthropic) => {
             Err(CallError::Unsupported(format!("this provider has no endpoint that speaks {}", asked.dialect)))
         }
     }
