@@ -4,6 +4,7 @@
 //! is tried, and a [`Transcoder`] turns the answer, whole or streamed, into what the caller understands. Bytes in, bytes
 //! out, no I/O. Where nothing lies between, a [`tap`] watches the bytes go by.
 
+mod assemble;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test may panic")]
 mod chat_and_gemini;
@@ -18,6 +19,7 @@ pub mod tap;
 mod traits;
 mod transcoder;
 
+pub use assemble::{Assembled, assemble};
 pub use codecs::{decode, encode};
 pub use errors::{decode_error, encode_error};
 pub use plan::{Plan, plan};

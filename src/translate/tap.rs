@@ -20,7 +20,7 @@ pub use seen::Seen;
 pub use usage_chunk::UsageChunkFilter;
 pub use whole::{NotWhole, whole};
 
-use array::Elements;
+pub(super) use array::Elements;
 
 /// The largest line, or element, that is held to be read, in bytes: an image comes in one.
 const LARGEST_EVENT: usize = 32 * 1024 * 1024;
@@ -97,6 +97,11 @@ impl Tap {
             Framing::Array(elements) => elements.array != Array::Unopened,
         };
         opened || self.seen.first_event || !self.at_event_boundary()
+    }
+
+    /// Whether something of the answer's content was in an event.
+    pub fn has_content(&self) -> bool {
+        self.seen.content
     }
 
     /// Whether an event that is no ping was complete.

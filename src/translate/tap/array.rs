@@ -6,7 +6,7 @@ use super::LARGEST_EVENT;
 
 /// Finds the elements of an array of objects.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Elements {
+pub(in crate::translate) struct Elements {
     pub(super) array: Array,
     element: Vec<u8>,
     depth: usize,
@@ -24,7 +24,7 @@ enum Text {
 }
 
 impl Elements {
-    pub(super) fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8])) {
+    pub(in crate::translate) fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8])) {
         // What of these bytes belongs to the element that is open.
         let mut from = 0;
         for (at, byte) in bytes.iter().enumerate() {
