@@ -1,0 +1,76 @@
+//! Tokens, money and time.
+//!
+//! Tokens are counted as the caller's dialect counts them, which is how PostHog's wrapper of that vendor's SDK would: with OpenAI
+//! and Google the cached ones are part of the input, with Anthropic they stand apart (`$ai_cache_reporting_exclusive`); thoughts
+//! are part of the output, but for Google's.
+
+use super::json::Json;
+use crate::analytics::generation::Generation;
+use crate::dialect::Dialect;
+use crate::ir::Usage;
+use crate::money::NanoUsd;
+
+/// Writes what a call took.
+pub(super) fn tokens(generation: &Generation, json: &mut Json) {
+    json.member("$ai_tokens_source", "sdk");
+    let Some(usage) = &generation.seen.usage else { return };
+    let (input, output, is_exclusive) = counted(generation.dialect, usage);
+    if let Some(input) = input {
+        json.number("$ai_input_tokens", input);
+        json.number("$ai_cache_reporting_exclusive", is_exclusive);
+    }
+    for (name, count) in [
+        ("$ai_output_tokens", output),
+        ("$ai_cache_read_input_tokens", usage.cache_read),
+        ("$ai_cache_creation_input_tokens", usage.cache_write()),
+        ("$ai_reasoning_tokens", usage.reasoning),
+        ("$ai_web_search_count", usage.web_searches.filter(|searches| *searches > 0)),
+    ] {
+        if let Some(count) = count {
+            json.number(name, count);
+        }
+    }
+    if let Some(original) = &usage.original {
+        let before = json.len();
+        json.number("$ai_usage", &original.value);
+        if json.len() - before > super::LARGEST_USAGE {
+            json.back_to(before);
+        }
+    }
+}
+
+fn counted(dialect: Dialect, usage: &Usage) -> (Option<u64>, Option<u64>, bool) {
+    match dialect {
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => (usage.input, usage.output, false),
+        Dialect::Anthropic => (usage.input.map(|_| usage.fresh_input()), usage.output, true),
+        Dialect::Gemini => {
+            let output = usage.output.map(|output| output.saturating_sub(usage.reasoning.unwrap_or(0)));
+            (usage.input, output, false)
+        }
+    }
+}
+
+/// Writes what a call cost, in dollars.
+pub(super) fn money(generation: &Generation, json: &mut Json) {
+    let Some(cost) = generation.cost else { return };
+    if let Some(parts) = cost.parts {
+        json.number("$ai_input_cost_usd", parts.input.as_usd());
+        json.number("$ai_output_cost_usd", parts.output.as_usd());
+        if parts.searches > NanoUsd::ZERO {
+            json.number("$ai_web_search_cost_usd", parts.searches.as_usd());
+        }
+    }
+    json.number("$ai_total_cost_usd", cost.amount.as_usd());
+    json.member("llm_gateway_cost_provenance", cost.provenance.name());
+}
+
+/// Writes how long a call took, in seconds.
+pub(super) fn times(generation: &Generation, json: &mut Json) {
+    json.number("$ai_latency", generation.timings.latency.as_secs_f64());
+    if let Some(first) = generation.timings.first_token {
+        json.number("$ai_time_to_first_token", first.as_secs_f64());
+    }
+    if let Some(overhead) = generation.timings.overhead {
+        json.number("llm_gateway_overhead", overhead.as_secs_f64());
+    }
+}

@@ -1,0 +1,95 @@
+//! Events that would be too large.
+
+use super::*;
+use crate::analytics::event::cut::{Cut, LIMIT, fit};
+
+fn message(text: &str) -> Value {
+    json!({"role": "user", "content": text})
+}
+
+fn texts(told: &Value) -> Vec<String> {
+    told["$ai_input"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["content"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn the_longest_texts_are_cut_first_and_the_event_says_so() {
+    let request = json!({"messages": [
+        message("short"),
+        message(&"a ".repeat(1_000_000)),
+        message(&"b ".repeat(600_000)),
+        message(&"c ".repeat(1_000)),
+    ]});
+    let call = whole(Dialect::OpenAiChat, &request, &json!({"choices": [{"message": {"content": "An answer."}}]}));
+    let bytes = event(&call);
+    assert!(bytes.len() <= LIMIT && bytes.len() > LIMIT - 2048, "{}", bytes.len());
+    let told = properties(&call);
+    assert_eq!(told["llm_gateway_cut"], "texts");
+    let texts = texts(&told);
+    assert_eq!(texts[0], "short");
+    assert_eq!(texts[3].len(), 2_000);
+    assert!(texts[1].ends_with("… [cut]") && texts[2].ends_with("… [cut]"));
+    assert!(texts[1].len().abs_diff(texts[2].len()) <= 1, "both are cut to one length");
+    assert_eq!(told["$ai_output_choices"][0]["content"][0]["text"], "An answer.");
+}
+
+#[test]
+fn an_event_that_fits_is_whole() {
+    let call = whole(Dialect::OpenAiChat, &json!({"messages": [message(&"a ".repeat(400_000))]}), &json!({}));
+    let told = properties(&call);
+    assert_eq!(told.get("llm_gateway_cut"), None);
+    assert_eq!(texts(&told)[0].len(), 800_000);
+}
+
+#[test]
+fn texts_are_cut_between_characters_and_escapes() {
+    for unit in ["é ", "🎈", "\\", "\"", "\u{1}", "a\n", "日本"] {
+        for shift in 0..13 {
+            let text = "x".repeat(shift) + &unit.repeat(300);
+            let content = format!("\"text\":{}", json!(text)).into_bytes();
+            let (cut, how) = fit(content, 250);
+            assert!(how == Cut::Texts && cut.len() <= 250 && cut.len() > 230, "{unit:?}");
+            let told: Value = serde_json::from_str(&format!("{{{}}}", String::from_utf8(cut).unwrap())).unwrap();
+            assert!(text.starts_with(told["text"].as_str().unwrap().strip_suffix("… [cut]").unwrap()), "{unit:?}");
+        }
+    }
+}
+
+#[test]
+fn escaped_surrogates_are_cut_in_pairs() {
+    for shift in 0..13 {
+        let content = format!(r#""text":"{}{}""#, "x".repeat(shift), r"\ud83c\udf88".repeat(100)).into_bytes();
+        let (cut, _) = fit(content, 250);
+        let told: Value = serde_json::from_str(&format!("{{{}}}", String::from_utf8(cut).unwrap())).unwrap();
+        assert!(told["text"].as_str().unwrap().trim_start_matches('x').starts_with("🎈"));
+    }
+}
+
+#[test]
+fn content_of_too_many_texts_goes_as_a_whole() {
+    let request = json!({"messages": vec![message("hi"); 200_000]});
+    let call = whole(Dialect::OpenAiChat, &request, &json!({}));
+    assert!(event(&call).len() <= LIMIT);
+    let told = properties(&call);
+    assert_eq!(told["llm_gateway_cut"], "content");
+    assert_eq!(told.get("$ai_input"), None);
+    assert_eq!(told["$ai_model"], "model-served");
+}
+
+#[test]
+fn what_callers_and_providers_name_is_bounded() {
+    let long = "é".repeat(100_000);
+    let mut call = generation(Dialect::OpenAiChat);
+    call.asked.model = Some(long.clone());
+    call.asked.session = Some(long.clone());
+    call.seen.model = Some(long.clone());
+    call.seen.finish = Some(long.clone());
+    call.seen.service_tier = Some(long.clone());
+    call.seen.usage = Some(Usage { original: Some(Opaque::new(Dialect::OpenAiChat, json!(long))), ..Usage::default() });
+    call.end.failure = Some(Failure { code: "invalid_value", message: long });
+    assert!(event(&call).len() < 10_000);
+}
