@@ -22,6 +22,7 @@ use crate::actors::analytics::Analytics;
 use crate::actors::auth::{Auth, DevelopmentKey};
 use crate::actors::limiter::Limiter;
 use crate::actors::provider::Providers;
+use crate::auth::token::DEVELOPMENT_KEY_ID;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::{Config, SharedConfig};
@@ -187,6 +188,7 @@ impl App {
         };
         let workers = workers(&config);
         let memory = Arc::new(AnswerMemory::new(config.server.answer_memory));
+        let captures = Arc::new(AnswerMemory::new(config.analytics.stream_memory));
         let drain = config.drain.clone();
         let config: SharedConfig = Arc::new(ArcSwap::from_pointee(config));
         // The supervisors' own thread: it outlives the HTTP workers, and no accept loop or look-up is in their way.
@@ -210,6 +212,7 @@ impl App {
             metrics,
             clock,
             memory,
+            captures,
             drains: Arc::new(Semaphore::new(MOST_DRAINS)),
         });
         let state = State { gateway, providers, draining: Draining::default() };
@@ -325,6 +328,7 @@ async fn prepare_dev(config: &mut Config, data: &std::path::Path) -> Result<Vec<
         migrations::prepare_development(&file)?;
         config.database.url = Some(format!("sqlite:{}", file.display()).into());
     }
+    config.attribution.team_override_keys.insert(DEVELOPMENT_KEY_ID.to_owned());
     config.analytics.spool = config.analytics.spool.take().map(|spool| data.join(spool));
     let mut sandboxes = Vec::new();
     for (name, provider) in &mut config.providers {

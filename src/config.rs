@@ -17,6 +17,7 @@ pub use error::ConfigError;
 pub use tree::{Origin, Sources};
 
 pub mod analytics;
+pub mod attribution;
 pub mod auth;
 pub mod breaker;
 pub mod database;
@@ -77,6 +78,8 @@ pub struct Config {
     pub limits: limits::Limits,
     /// Events for PostHog.
     pub analytics: analytics::Analytics,
+    /// Whose events are whose.
+    pub attribution: attribution::Attribution,
     /// Logs.
     pub telemetry: telemetry::Telemetry,
 }

@@ -33,6 +33,7 @@ pub mod bill;
 pub mod dispatch;
 pub mod memory;
 pub mod plan;
+pub mod record;
 pub mod relay;
 pub mod reply;
 pub mod settle;
@@ -64,6 +65,8 @@ pub struct Gateway {
     pub clock: Clock,
     /// What whole answers may hold together.
     pub memory: Arc<AnswerMemory>,
+    /// What streams may hold together for their events.
+    pub captures: Arc<AnswerMemory>,
     /// How many answers may be read to their end for callers that have left.
     pub drains: Arc<Semaphore>,
 }
@@ -148,15 +151,16 @@ impl Exchange {
 
     /// Serves one call. Dropping the future, or the stream that it returned, closes the provider's connection.
     pub async fn run(&self, call: Call) -> Answer {
-        let mut settlement = Settlement::open(self.gateway.clone(), &call);
-        let (dialect, request_id, product) = (call.dialect, call.request_id.clone(), call.product.clone());
         let config: Arc<Config> = self.gateway.config.load_full();
+        let mut settlement = Settlement::open(self.gateway.clone(), &call, &config);
+        let (dialect, request_id, product) = (call.dialect, call.request_id.clone(), call.product.clone());
         match or_bug(self.attempt(call, &config, &mut settlement)).await {
             Ok(Reply::Whole(whole)) => {
                 let mut headers = whole.headers;
                 settlement.settle();
                 headers.extend(settlement.headers(true));
                 settlement.answered(whole.status, None);
+                settlement.whole(&whole.body);
                 Answer { status: whole.status, headers, body: AnswerBody::Whole { body: whole.body, held: whole.held } }
             }
             Ok(Reply::Stream { mut head, pump }) => {
@@ -177,6 +181,7 @@ impl Exchange {
 
     async fn attempt(&self, call: Call, config: &Config, settlement: &mut Settlement) -> Result<Reply, Failed> {
         let asked = admit::request(&call, config)?;
+        settlement.asked(&asked, admit::named_user(&call, &asked));
         let scope = admit::scope(&call, &asked);
         let product = config.products.get(call.product.as_str());
         settlement.bill(admit::bill(&call, &asked, &scope, product, &self.gateway));

@@ -18,7 +18,7 @@ use crate::actors::guarded::{self, Vitals};
 use crate::actors::report::ActorReport;
 use crate::auth::principal::{Credential, Principal};
 use crate::auth::scope::{GATEWAY_SCOPE, Scopes};
-use crate::auth::token::{self, DEVELOPMENT_KEY, Token, TokenHash};
+use crate::auth::token::{self, DEVELOPMENT_KEY, DEVELOPMENT_KEY_ID, Token, TokenHash};
 use crate::clock::Clock;
 use crate::config::SharedConfig;
 use crate::fault::{Fault, FaultKind};
@@ -242,7 +242,7 @@ fn developer() -> Principal {
         user: UserId(1),
         team: Some(TeamId(1)),
         distinct_id: Some("developer".to_owned()),
-        credential: Credential::ApiKey { id: "development".to_owned() },
+        credential: Credential::ApiKey { id: DEVELOPMENT_KEY_ID.to_owned() },
         scopes: Scopes::from_text(GATEWAY_SCOPE),
     }
 }

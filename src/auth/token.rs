@@ -11,6 +11,9 @@ use crate::fault::{Fault, FaultKind};
 /// The key that `dev` takes and `serve` never does, whatever its database says.
 pub const DEVELOPMENT_KEY: &str = "phx_dev_local_test_api_key_1234567890abcdef";
 
+/// That key's id.
+pub const DEVELOPMENT_KEY_ID: &str = "development";
+
 /// The longest token that is looked at, in bytes. PostHog's own have 47 or fewer.
 pub const MAX_LEN: usize = 256;
 

@@ -41,6 +41,10 @@ pub struct Analytics {
     pub buffer_events: usize,
     /// The most bytes that they hold. As much again may wait in memory, compressed, while the file cannot be written.
     pub buffer_bytes: usize,
+    /// The most bytes of a stream that are kept for its event.
+    pub stream_bytes: usize,
+    /// The most bytes that all streams under way hold for their events.
+    pub stream_memory: usize,
     /// The most events in one request to PostHog.
     #[serde(deserialize_with = "value::at_least_one")]
     pub batch_events: usize,

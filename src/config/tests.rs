@@ -263,7 +263,7 @@ fn refusals_name_the_key_its_source_and_what_was_expected() {
     insta::assert_snapshot!(refusal(&[("LLM_GATEWAY_PORT", "99999")]), @"server.port, set by LLM_GATEWAY_PORT: expected a whole number from 0 to 65535");
     insta::assert_snapshot!(refusal(&[("LLM_GATEWAY_PORT", "http")]), @"server.port, set by LLM_GATEWAY_PORT: expected a whole number from 0 to 65535, found text");
     insta::assert_snapshot!(refusal(&[("LLM_GATEWAY__SERVER__PROT", "1")]), @"server.prot, set by LLM_GATEWAY__SERVER__PROT: there is no such setting; server knows host, port, admin_addr, workers, body_limit, body_timeout, answer_limit, answer_memory");
-    insta::assert_snapshot!(file_refusal("\n[sever]\nport = 1\n"), @"sever, set in FILE line 2: there is no such setting; the top level knows server, database, redis, auth, providers, products, aliases, prices, breaker, timeouts, stream, drain, limits, analytics, telemetry");
+    insta::assert_snapshot!(file_refusal("\n[sever]\nport = 1\n"), @"sever, set in FILE line 2: there is no such setting; the top level knows server, database, redis, auth, providers, products, aliases, prices, breaker, timeouts, stream, drain, limits, analytics, attribution, telemetry");
     insta::assert_snapshot!(file_refusal("[products.wizard]\nlimits = [\n  { per = \"user\", usd = 1, window = \"1h\" },\n  { per = \"user\", usd = nan, window = \"2h\" },\n]\n"), @"products.wizard.limits[1].usd, set in FILE line 4: NaN is no limit in dollars: give a number above 0 and at most 1000000000");
     insta::assert_snapshot!(file_refusal("[products.wizard]\nlimits = [{ per = \"user\", usd = 1 }]\n"), @"products.wizard.limits[0].window is missing in products.wizard.limits[0], set in FILE line 2");
     insta::assert_snapshot!(file_refusal("[providers.vllm]\nkind = \"openai\"\n"), @"providers.vllm.upstreams is missing in providers.vllm, set in FILE line 1");
@@ -441,6 +441,7 @@ fn the_default_file_has_every_key_and_comments_each_where_it_first_stands() {
         ("drain", "[drain]"),
         ("limits", "[limits]"),
         ("analytics", "[analytics]"),
+        ("attribution", "[attribution]"),
         ("telemetry", "[telemetry]"),
     ] {
         let start = lines.iter().position(|line| *line == header).unwrap();

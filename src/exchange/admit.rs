@@ -41,19 +41,24 @@ pub fn request(call: &Call, config: &Config) -> Result<Peek, Fault> {
 
 /// Who pays for a call: the team, and in it the end user whom the token, or else the caller, names.
 pub fn scope(call: &Call, asked: &Peek) -> Scope {
-    let named = match (&call.principal.credential, call.dialect) {
-        (Credential::OAuth { .. }, _) => None,
+    let named = match &call.principal.credential {
+        Credential::OAuth { .. } => None,
+        Credential::ApiKey { .. } => named_user(call, asked),
+    };
+    Scope::new(call.product.clone(), &call.principal, named)
+}
+
+/// Whom the caller says the call is for.
+pub fn named_user<'c>(call: &'c Call, asked: &'c Peek) -> Option<&'c str> {
+    match call.dialect {
         // Google's format has no field for it.
-        (Credential::ApiKey { .. }, Dialect::Gemini) => call
+        Dialect::Gemini => call
             .headers
             .iter()
             .find(|(name, _)| name == "x-posthog-distinct-id")
             .and_then(|(_, value)| value.to_str().ok()),
-        (Credential::ApiKey { .. }, Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Anthropic) => {
-            asked.end_user.as_deref()
-        }
-    };
-    Scope::new(call.product.clone(), &call.principal, named)
+        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Anthropic => asked.end_user.as_deref(),
+    }
 }
 
 /// The bill of a call that nothing was reserved for yet.

@@ -3,8 +3,10 @@
 //! A call that no provider took costs nothing; one that was answered costs what the provider says; one that ended in between
 //! costs its input and what had come out of it by then.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use url::Url;
 
 use crate::actors::limiter::{Headroom, Limiter, Reservation};
 use crate::catalog::cost::{Basis, Cost, Request, ServiceTier, Tariff};
@@ -15,7 +17,13 @@ use crate::money::NanoUsd;
 
 /// How far a call has come with its provider. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<AtomicU8>);
+pub struct Progress(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    stage: AtomicU8,
+    sent_to: OnceLock<Url>,
+}
 
 /// See [`Progress`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,18 +35,24 @@ enum Stage {
 }
 
 impl Progress {
-    /// The request is on its way.
-    pub fn sent(&self) {
-        self.0.store(1, Ordering::Relaxed);
+    /// The request is on its way to an upstream.
+    pub fn sent(&self, base_url: &Url) {
+        self.0.stage.store(1, Ordering::Relaxed);
+        self.0.sent_to.get_or_init(|| base_url.clone());
+    }
+
+    /// The upstream that it was first sent to.
+    pub fn sent_to(&self) -> Option<Url> {
+        self.0.sent_to.get().cloned()
     }
 
     /// The provider never had it, or answered with an error.
     pub fn refused(&self) {
-        self.0.store(0, Ordering::Relaxed);
+        self.0.stage.store(0, Ordering::Relaxed);
     }
 
     fn stage(&self) -> Stage {
-        if self.0.load(Ordering::Relaxed) == 0 { Stage::Free } else { Stage::Sent }
+        if self.0.stage.load(Ordering::Relaxed) == 0 { Stage::Free } else { Stage::Sent }
     }
 }
 

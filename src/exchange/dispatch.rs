@@ -47,7 +47,7 @@ pub async fn open(lanes: Lanes, plan: Arc<Plan>, gateway: Arc<Gateway>) -> Resul
         body,
     };
     let sent = Instant::now();
-    plan.progress.sent();
+    plan.progress.sent(&lease.settings().base_url);
     let (head, mut body) = match lease.call(request).await {
         Ok(opened) => opened,
         Err(error) => {

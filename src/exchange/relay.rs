@@ -186,6 +186,14 @@ enum Piece {
     Broken(Bytes, Fault),
 }
 
+impl Piece {
+    fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Bytes(bytes) | Self::Broken(bytes, _) => bytes,
+        }
+    }
+}
+
 impl Pump {
     /// The answer's head is there.
     fn flow(&mut self, opened: Opened) {
@@ -341,11 +349,15 @@ impl Flow {
         let Running { pump, settlement, .. } = self.0.as_mut()?;
         match pump.next().await {
             Some(Piece::Bytes(bytes)) => {
-                settlement.passed(bytes.len());
+                if settlement.awaits_content() && pump.turn.has_content() {
+                    settlement.first_content();
+                }
+                settlement.passed(&bytes);
                 Some((bytes, self))
             }
             Some(Piece::Broken(ending, fault)) => {
                 settlement.broke(&fault);
+                settlement.passed(&ending);
                 // An empty piece would be the end of a chunked body.
                 (!ending.is_empty()).then_some((ending, self))
             }
@@ -370,7 +382,12 @@ impl Drop for Flow {
             // The task ends with the provider's answer, with a provider's timeout, or after `at_most`; the worker's end ends it,
             // too, and the call is settled in each case.
             actix_rt::spawn(async move {
-                let _ = tokio::time::timeout(left.at_most, async { while pump.next().await.is_some() {} }).await;
+                let rest = async {
+                    while let Some(piece) = pump.next().await {
+                        settlement.kept(piece.bytes());
+                    }
+                };
+                let _ = tokio::time::timeout(left.at_most, rest).await;
                 settlement.seen(pump.turn.seen());
                 drop(permit);
             });

@@ -7,13 +7,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_http::header::{HeaderName, HeaderValue};
+use bytes::Bytes;
 
 use crate::actors::limiter;
+use crate::analytics::generation::{self, Failure};
 use crate::catalog::cost::Basis;
+use crate::config::Config;
 use crate::config::products::Product;
+use crate::dialect::peek::Peek;
 use crate::dialect::seen::Seen;
 use crate::exchange::bill::Bill;
 use crate::exchange::plan::Plan;
+use crate::exchange::record::{Account, Record};
 use crate::exchange::{Call, Gateway};
 use crate::fault::{Blame, Fault, FaultKind};
 use crate::ids::{ModelId, ProductName, ProviderName, RequestId};
@@ -40,6 +45,7 @@ pub struct Settlement {
     seen: Seen,
     bill: Option<Bill>,
     end: Option<End>,
+    record: Option<Box<Record>>,
 }
 
 /// How a call ended.
@@ -57,13 +63,15 @@ struct Timings {
     planned: Option<Duration>,
     connect: Option<Duration>,
     first_byte: Option<Duration>,
+    first_content: Option<Duration>,
     head: Option<Duration>,
 }
 
 impl Settlement {
     /// Opens the account of a call.
-    pub fn open(gateway: Arc<Gateway>, call: &Call) -> Self {
+    pub fn open(gateway: Arc<Gateway>, call: &Call, config: &Config) -> Self {
         Self {
+            record: Record::open(&gateway, call, config),
             request_id: call.request_id.clone(),
             product: call.product.clone(),
             endpoint: call.endpoint,
@@ -80,8 +88,18 @@ impl Settlement {
         }
     }
 
+    /// The body has been looked at.
+    pub fn asked(&mut self, asked: &Peek, named_user: Option<&str>) {
+        if let Some(record) = &mut self.record {
+            record.asked(asked, named_user);
+        }
+    }
+
     /// The call has a provider.
     pub fn planned(&mut self, plan: &Plan) {
+        if let Some(record) = &mut self.record {
+            record.planned(plan);
+        }
         self.served_by = Some((plan.provider.clone(), plan.model.clone()));
         self.timings.planned = Some(self.elapsed());
     }
@@ -101,8 +119,18 @@ impl Settlement {
         let estimate = bill.priced(plan.tariff.clone());
         let reserved = self.gateway.limiter.reserve(scope, product, estimate).await;
         self.timings.limit = Some(self.gateway.clock.now().saturating_duration_since(begun));
-        bill.reserved(reserved?, plan.progress.clone());
-        Ok(())
+        match reserved {
+            Ok(reservation) => {
+                bill.reserved(reservation, plan.progress.clone());
+                Ok(())
+            }
+            Err(fault) => {
+                if let Some(record) = &mut self.record {
+                    record.refused();
+                }
+                Err(fault)
+            }
+        }
     }
 
     /// Settles what the call cost, as far as it is known now. Settled once, it stays so.
@@ -132,12 +160,40 @@ impl Settlement {
     /// The answer goes out as a stream.
     pub fn stream_opened(&mut self) {
         self.is_stream = true;
+        if let Some(record) = &mut self.record {
+            record.stream_opened(&self.gateway);
+        }
         self.open_stream = Some(self.gateway.metrics.stream_opened(&self.product));
     }
 
-    /// Bytes went to the caller.
-    pub fn passed(&mut self, bytes: usize) {
-        self.bytes_out += bytes;
+    /// A piece of a stream goes to the caller.
+    pub fn passed(&mut self, piece: &Bytes) {
+        self.bytes_out += piece.len();
+        self.kept(piece);
+    }
+
+    /// A piece of a stream comes that no caller waits for.
+    pub fn kept(&mut self, piece: &Bytes) {
+        if let Some(record) = &mut self.record {
+            record.passed(piece);
+        }
+    }
+
+    /// The answer goes to the caller in one piece.
+    pub fn whole(&mut self, body: &Bytes) {
+        if let Some(record) = &mut self.record {
+            record.answered(body);
+        }
+    }
+
+    /// Whether it is still to be noted when the first of a stream's content came.
+    pub fn awaits_content(&self) -> bool {
+        self.record.is_some() && self.timings.first_content.is_none()
+    }
+
+    /// The first of a stream's content is on its way to the caller.
+    pub fn first_content(&mut self) {
+        self.timings.first_content = Some(self.elapsed());
     }
 
     /// What the answer said of itself.
@@ -231,10 +287,39 @@ impl Drop for Settlement {
             self.gateway.metrics.broken_stream(&self.product, provider);
         }
         self.log(&end, duration);
+        if let Some(record) = self.record.take() {
+            self.hand_in(*record, end, duration);
+        }
     }
 }
 
 impl Settlement {
+    fn hand_in(&mut self, record: Record, end: End, latency: Duration) {
+        let fault = end.fault.as_ref().map(|fault| fault.kind);
+        let failure = match end.fault {
+            Some(fault) => Some(Failure { code: fault.kind.code(), message: fault.message }),
+            None if end.status == CLIENT_CLOSED_REQUEST => Some(Failure {
+                code: "caller_left",
+                message: "the caller left before the answer was complete".to_owned(),
+            }),
+            None => None,
+        };
+        let account = Account {
+            request_id: &self.request_id,
+            product: &self.product,
+            end: generation::End { status: end.status, failure },
+            fault,
+            seen: std::mem::take(&mut self.seen),
+            cost: self.bill.as_ref().and_then(Bill::cost),
+            timings: generation::Timings {
+                latency,
+                first_token: self.timings.first_content,
+                overhead: self.timings.overhead(),
+            },
+        };
+        record.hand_in(&self.gateway, account);
+    }
+
     fn log(&self, end: &End, duration: Duration) {
         let (provider, model) =
             self.served_by.as_ref().map_or(("", ""), |(provider, model)| (provider.as_str(), model.as_str()));

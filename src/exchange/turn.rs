@@ -145,6 +145,14 @@ impl Turn {
         }
     }
 
+    /// Whether something of the answer's content has gone by.
+    pub fn has_content(&self) -> bool {
+        match self {
+            Self::Native(native) => native.tap.has_content(),
+            Self::Translated(stream) => stream.told().has_content,
+        }
+    }
+
     /// What the answer said of itself so far.
     pub fn seen(&self) -> Seen {
         match self {
