@@ -1,4 +1,4 @@
-"""Which OpenAI model stands in for an Anthropic one, and what its request must look like.
+"""Which OpenAI model stands in for an Anthropic one, and the request that it gets.
 
 Pure: bytes in, bytes out. Knows nothing of HTTP, of the gateway or of who decided to go direct.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
+
+from .stand_in import fit
 
 OPUS, SONNET, HAIKU = "gpt-5.2", "gpt-5-mini", "gpt-5-nano"
 """What serves in place of each Anthropic family; a family that is not listed counts as Opus."""
@@ -20,7 +22,7 @@ class DirectBody(NamedTuple):
     model: str | None
     """The model that OpenAI is asked for; None when the body names none."""
     adjusted: tuple[str, ...]
-    """The fields that the stand-in model does not take and that were renamed or left out."""
+    """The fields that the stand-in model does not take and that were changed or left out."""
 
 
 def openai_model_for(model: str) -> str:
@@ -51,7 +53,7 @@ def direct_body(content: bytes) -> DirectBody:
     if model == requested:
         return DirectBody(content, model, ())
     body["model"] = model
-    adjusted = () if requested.lower().startswith("openai/") else _fit(body, model)
+    adjusted = () if requested.lower().startswith("openai/") else fit(body, samples=model == OPUS)
     return DirectBody(json.dumps(body, ensure_ascii=False).encode(), model, adjusted)
 
 
@@ -77,27 +79,3 @@ def _object(content: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def _fit(body: dict[str, Any], model: str) -> tuple[str, ...]:
-    # Claude takes these fields and OpenAI's reasoning models answer them with a 400: they know
-    # `max_tokens` only by its newer name, and sampling only when no reasoning effort is spent.
-    # https://platform.openai.com/docs/guides/latest-model, "parameter compatibility"
-    adjusted: list[str] = []
-    if "max_tokens" in body and "messages" in body:
-        limit = body.pop("max_tokens")
-        body.setdefault("max_completion_tokens", limit)
-        adjusted.append("max_tokens")
-    if not _samples(body, model):
-        for field in ("temperature", "top_p"):
-            if body.pop(field, None) is not None:
-                adjusted.append(field)
-    return tuple(adjusted)
-
-
-def _samples(body: dict[str, Any], model: str) -> bool:
-    if model != OPUS:
-        return False
-    reasoning = body.get("reasoning")
-    effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
-    return (body.get("reasoning_effort") or effort or "none") == "none"

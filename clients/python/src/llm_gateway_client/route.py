@@ -30,7 +30,7 @@ class Route(NamedTuple):
     status: int | None
     """The answer's status; None when there was no answer."""
     adjusted: tuple[str, ...] = ()
-    """Fields that were renamed or left out because the stand-in model does not take them."""
+    """Fields that were changed or left out because the stand-in model does not take them."""
 
 
 class Answer(NamedTuple):
