@@ -51,7 +51,11 @@ class Server:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 request = Received(self.command, self.path, headers, self.rfile.read(length))
                 server.received.append(request)
-                server.respond(server, Exchange(self, request))
+                try:
+                    server.respond(server, Exchange(self, request))
+                except ConnectionError:
+                    # A caller that leaves before the end of its answer is no failure here.
+                    self.close_connection = True
 
             do_GET = do_POST  # noqa: N815
 
@@ -149,6 +153,16 @@ def dies(server: Server, exchange: Exchange) -> None:
     exchange.die()
 
 
+def drops(server: Server, exchange: Exchange) -> None:
+    """Reads the request and closes the connection."""
+    exchange.die()
+
+
+def never_answers(server: Server, exchange: Exchange) -> None:
+    """Reads the request, and keeps the caller waiting until the test is over."""
+    server.release.wait(30)
+
+
 def answers_with(
     status: int, headers: dict[str, str] | None = None
 ) -> Callable[[Server, Exchange], None]:
@@ -215,6 +229,13 @@ def _served_headers(request: Received) -> dict[str, str]:
 def _events(request: Received) -> list[str] | dict[str, Any]:
     """A whole answer, or a stream's events."""
     path = urlsplit(request.path).path
+    if request.method == "GET" and path.endswith("/content"):
+        return {"the file": "itself"}
+    if path.endswith("/embeddings"):
+        vector = {"object": "embedding", "index": 0, "embedding": [0.5]}
+        return {"object": "list", "data": [vector], "model": request.json["model"]}
+    if path.endswith(("/files", "/batches", "/jobs", "/vector_stores")):
+        return {"object": "list", "data": []}
     if request.method == "GET" and path.endswith("/models"):
         model = {"id": "some-model", "object": "model", "created": 1, "owned_by": "x"}
         return {"object": "list", "data": [model]}

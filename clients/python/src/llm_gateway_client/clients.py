@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import openai
 
 from .breaker import breaker_for
 from .flag import flag_for
+from .pool import member, shared_pool
 from .route import Route
 from .router import Router
-from .routing import routed, routed_async, shared_pool
+from .routing import routed, routed_async
 from .settings import (
     Gateway,
     Source,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("llm_gateway_client")
 
 TeamId = int | str
+AnthropicClient = TypeVar("AnthropicClient", "anthropic.Anthropic", "anthropic.AsyncAnthropic")
 
 
 class GatewayOpenAI(openai.OpenAI):
@@ -37,6 +39,9 @@ class GatewayOpenAI(openai.OpenAI):
 
     def __init__(self, *, router: Router, **options: Any) -> None:
         super().__init__(**options)
+        if options.get("admin_api_key") is None:
+            # Newer SDKs take it from the environment; it is OpenAI's, and none for the gateway.
+            self.admin_api_key = None
         self._router = router
         self._client = routed(self._client, router)
 
@@ -60,6 +65,9 @@ class AsyncGatewayOpenAI(openai.AsyncOpenAI):
 
     def __init__(self, *, router: Router, **options: Any) -> None:
         super().__init__(**options)
+        if options.get("admin_api_key") is None:
+            # Newer SDKs take it from the environment; it is OpenAI's, and none for the gateway.
+            self.admin_api_key = None
         self._router = router
         self._client = routed_async(self._client, router)
 
@@ -99,7 +107,10 @@ def get_llm_client(
     bound = _bind(team_id, product, api_key, base_url, timeout, default_headers)
     router = _router(bound)
     return GatewayOpenAI(
-        router=router, base_url=bound.openai_url, http_client=shared_pool(), **bound.options
+        router=router,
+        base_url=bound.openai_url,
+        http_client=shared_pool(openai.DefaultHttpxClient),
+        **bound.options,
     )
 
 
@@ -131,7 +142,9 @@ def get_anthropic_client(
     import anthropic
 
     bound = _bind(team_id, product, api_key, base_url, timeout, default_headers)
-    return anthropic.Anthropic(base_url=bound.product_url, **bound.options)
+    pool = member(anthropic.DefaultHttpxClient)
+    client = anthropic.Anthropic(base_url=bound.product_url, http_client=pool, **bound.options)
+    return _with_one_key(client)
 
 
 def get_async_anthropic_client(
@@ -147,7 +160,17 @@ def get_async_anthropic_client(
     import anthropic
 
     bound = _bind(team_id, product, api_key, base_url, timeout, default_headers)
-    return anthropic.AsyncAnthropic(base_url=bound.product_url, **bound.options)
+    return _with_one_key(anthropic.AsyncAnthropic(base_url=bound.product_url, **bound.options))
+
+
+def _with_one_key(client: AnthropicClient) -> AnthropicClient:
+    """The client, without a token of Anthropic's: older SDKs take one from the environment."""
+    if client.auth_token is None:
+        return client
+    from anthropic._types import Omit  # not exported by the versions that this is for
+
+    headers: Any = {"Authorization": Omit()}
+    return client.copy(default_headers=headers)
 
 
 class _Bound(NamedTuple):

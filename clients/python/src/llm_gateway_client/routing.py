@@ -1,48 +1,28 @@
 """HTTP clients that ask a router where each request goes: the one place that every call passes.
 
 They are what the SDK takes for its own HTTP client, stand in front of the real one, and leave it
-pooling, proxies and TLS.
+pooling, proxies and TLS. That one may be shared: see `pool.py`.
 """
 
 from __future__ import annotations
 
-import os
-import threading
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio.to_thread
-import openai
 
+from .face import Face, closed, face
 from .router import Router
 
 if TYPE_CHECKING:
     import httpx2 as httpx
 
 
-class _Routing:
-    """A client's face with another client behind it: state and settings are the other's."""
-
-    _inner: Any
+class _Routing(Face):
+    """A face that asks a router."""
 
     def __init__(self, inner: Any, router: Router) -> None:
-        # The library's own constructor is left out on purpose: it would build a second pool.
-        self._inner = inner
+        super().__init__(inner)
         self._router = router
-        self._closed = False
-        self.build_request = inner.build_request
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "_inner":
-            raise AttributeError(name)
-        return getattr(self._inner, name)
-
-    @property
-    def is_closed(self) -> bool:
-        return self._closed or bool(self._inner.is_closed)
-
-
-def _closed() -> RuntimeError:
-    return RuntimeError("this client has been closed; get another one")
 
 
 class SyncRouting(_Routing):
@@ -50,7 +30,7 @@ class SyncRouting(_Routing):
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         if self._closed:
-            raise _closed()
+            raise closed()
         router, inner = self._router, self._inner
         if router.openai is not None and not router.flag.settled:
             router.flag.wait()
@@ -84,7 +64,7 @@ class AsyncRouting(_Routing):
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         if self._closed:
-            raise _closed()
+            raise closed()
         router, inner = self._router, self._inner
         if router.openai is not None and not router.flag.settled:
             await anyio.to_thread.run_sync(router.flag.wait)
@@ -128,48 +108,4 @@ def _in_front_of(client: Any, router: Router, routing: type[_Routing]) -> Any:
         if client._router is router:
             return client
         client = client._inner
-    return _routing_class(routing, _library_class(type(client)))(client, router)
-
-
-def _library_class(cls: type) -> type:
-    # The SDK insists on an instance of its own library's client, httpx's or httpx2's, and takes
-    # either in some versions: follow the client that is there.
-    return next(
-        base
-        for base in cls.__mro__
-        if base.__name__ in ("Client", "AsyncClient")
-        and base.__module__.partition(".")[0] in ("httpx", "httpx2")
-    )
-
-
-def _routing_class(routing: type[_Routing], library: type) -> Any:
-    if library not in _classes:
-        _classes[library] = type(f"Routed{library.__name__}", (routing, library), {})
-    return _classes[library]
-
-
-_classes: dict[type, Any] = {}
-
-
-class _SharedPool(openai.DefaultHttpxClient):
-    """The connections of all synchronous clients of this process."""
-
-    def close(self) -> None:
-        """One client's end is not the end of the others: the pool stays open."""
-
-
-_pools: dict[int, httpx.Client] = {}
-_pools_lock = threading.Lock()
-
-
-def shared_pool() -> httpx.Client:
-    """The process's pool: a client for each Django request must not mean a handshake for each.
-
-    Not for asynchronous clients: their connections belong to an event loop.
-    """
-    # By process: connections must not be used on both sides of a fork.
-    with _pools_lock:
-        pool = _pools.get(os.getpid())
-        if pool is None:
-            pool = _pools[os.getpid()] = _SharedPool()
-        return pool
+    return face(routing, client)(client, router)
