@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,10 +21,13 @@ Configure = Callable[..., None]
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "LLM_GATEWAY_URL", "LLM_GATEWAY_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
+    for name in list(os.environ):
+        ours = name.startswith("LLM_GATEWAY_") and not name.startswith("LLM_GATEWAY_TEST_")
+        if ours or name.startswith(("OPENAI_", "ANTHROPIC_")):
+            monkeypatch.delenv(name)
     breaker._breakers.clear()
     flag._flags.clear()
+    flag._silence.clear()
     yield
     posthog: Any = sys.modules.get("posthog")
     if posthog is not None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -73,6 +76,69 @@ def test_each_team_has_its_own_answer(
         chat(get_llm_client(team_id=team), [])
 
     assert openai_server.models == [STAND_IN]
+    assert gateway.models == [CLAUDE]
+
+
+def test_a_package_whose_old_function_is_gone_is_asked_by_its_new_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    class Flags:
+        def is_enabled(self, key: str, default: Any, *, send_feature_flag_events: bool) -> Any:
+            assert (key, default, send_feature_flag_events) == (flags.FLAG, None, False)
+            return {"2": False}.get(asked[-1][0], default)
+
+    def evaluate_flags(who: str, **options: Any) -> Flags:
+        asked.append((who, options["groups"], options["flag_keys"]))
+        return Flags()
+
+    package = SimpleNamespace(api_key="phc_project", evaluate_flags=evaluate_flags)
+    monkeypatch.setitem(sys.modules, "posthog", cast("Any", package))
+
+    assert flags.ask_posthog("2") is False
+    assert flags.ask_posthog("3") is None
+    assert flags.ask_posthog(None) is None
+    assert asked == [
+        ("2", {"project": "2"}, [flags.FLAG]),
+        ("3", {"project": "3"}, [flags.FLAG]),
+        (flags.NO_TEAM, {}, [flags.FLAG]),
+    ]
+
+
+def test_an_application_that_is_called_posthog_itself_has_the_package_by_its_other_name(
+    gateway: Server,
+    start: StartServer,
+    configure: Configure,
+    posthog_at: PostHogAt,
+    openai_server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    posthog_at(start(flag_is(False)))
+    monkeypatch.setitem(sys.modules, "posthoganalytics", sys.modules["posthog"])
+    monkeypatch.setitem(sys.modules, "posthog", ModuleType("posthog"))
+    configure(gateway.url)
+
+    chat(get_llm_client(team_id=2), [])
+
+    assert openai_server.models == [STAND_IN]
+
+
+def test_a_package_that_is_switched_off_is_not_asked(
+    gateway: Server,
+    start: StartServer,
+    configure: Configure,
+    posthog_at: PostHogAt,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    posthog = start(flag_is(False))
+    posthog_at(posthog)
+    monkeypatch.setattr("posthog.disabled", True)
+    configure(gateway.url)
+
+    chat(get_llm_client(team_id=2), [])
+
+    assert posthog.received == []
     assert gateway.models == [CLAUDE]
 
 
@@ -230,6 +296,30 @@ def test_posthog_being_away_costs_a_warning_and_no_exception(
 
     assert flag.enabled() is True
     assert "no route to host" in caplog.text
+
+
+def test_a_posthog_that_is_silent_holds_up_one_teams_first_call_and_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(flags, "posthog_is_configured", lambda: True)
+    release = threading.Event()
+
+    def evaluate() -> bool:
+        assert release.wait(60)
+        return False
+
+    one, other, third = (flags.Flag(evaluate, default=True, cache_seconds=30) for _ in range(3))
+    one.wait(0.05)
+    began = time.monotonic()
+    other.wait(30)
+    assert time.monotonic() - began < 10
+    assert one.enabled()
+    assert other.enabled()
+
+    release.set()
+    until(lambda: not one.enabled())
+    third.wait(30)
+    assert not third.enabled()
 
 
 def test_only_so_many_teams_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,14 @@ FIRST_ANSWER_SECONDS = 1.0
 MOST_REMEMBERED = 10_000
 """Teams whose answers are kept; the one that was asked for least recently goes first."""
 
+NO_TEAM = "llm-gateway-client"
+"""Who is asked for where there is no team."""
+_POSTHOG_IS_SET_UP_BY = ("default_client", "project_api_key", "api_key")
+
 logger = logging.getLogger("llm_gateway_client")
+
+_silence = threading.Event()
+"""Set while PostHog has kept a first call waiting in vain, until it answers again."""
 
 Evaluate = Callable[[], "bool | None"]
 """Asks once, perhaps over the network. None: it could not be evaluated."""
@@ -57,7 +64,9 @@ class Flag:
     def wait(self, seconds: float = FIRST_ANSWER_SECONDS) -> None:
         """Waits for the first answer, but no longer than this. Returns at once ever after."""
         if not self.settled:
-            self.refresh().wait(seconds)
+            # One team's call finds out that PostHog is silent; the other teams' need not as well.
+            if not self.refresh().wait(0 if _silence.is_set() else seconds):
+                _silence.set()
             # The answer may still come; calls no longer wait for it.
             self.settled = True
 
@@ -91,6 +100,7 @@ class Flag:
             # Without an answer the last one stands: an outage of PostHog switches nothing.
             if answer is not None:
                 self._enabled = answer
+                _silence.clear()
             self._stale_at = self._clock() + self._cache_seconds
             self._refreshing = None
             self.settled = True
@@ -99,25 +109,41 @@ class Flag:
 
 def posthog_is_configured() -> bool:
     """Whether the application has set up the `posthog` package (it is never set up from here)."""
-    posthog: Any = sys.modules.get("posthog")
-    if posthog is None or getattr(posthog, "disabled", False):
-        return False
-    return any(
-        getattr(posthog, name, None) for name in ("default_client", "project_api_key", "api_key")
-    )
+    return _posthog() is not None
 
 
 def ask_posthog(team: str | None) -> bool | None:
-    """Evaluates the flag for a team (as the group `project`), or for no one in particular."""
-    posthog: Any = sys.modules["posthog"]
-    answer = posthog.feature_enabled(
-        FLAG,
-        team if team is not None else "llm-gateway-client",
-        groups={"project": team} if team is not None else {},
-        group_properties={"project": {"id": team}} if team is not None else {},
-        send_feature_flag_events=False,
-    )
+    """Evaluates the flag for a team (as the group `project`), or for no one in particular.
+
+    It is the team that decides and never the end user: an answer is good for all of a team's
+    calls, so one is kept for each team, and the user need not be known before the call.
+    """
+    posthog = _posthog()
+    if posthog is None:
+        return None
+    who = team if team is not None else NO_TEAM
+    of_team: dict[str, Any] = {
+        "groups": {"project": team} if team is not None else {},
+        "group_properties": {"project": {"id": team}} if team is not None else {},
+    }
+    if hasattr(posthog, "feature_enabled"):
+        answer = posthog.feature_enabled(FLAG, who, **of_team, send_feature_flag_events=False)
+    else:
+        # What the package has said will take its place.
+        flags = posthog.evaluate_flags(who, **of_team, flag_keys=[FLAG])
+        answer = flags.is_enabled(FLAG, None, send_feature_flag_events=False)
     return None if answer is None else bool(answer)
+
+
+def _posthog() -> Any:
+    # `posthoganalytics` is the same package for those whose own code is called `posthog`.
+    for name in ("posthoganalytics", "posthog"):
+        package: Any = sys.modules.get(name)
+        if package is None or getattr(package, "disabled", False):
+            continue
+        if any(getattr(package, key, None) for key in _POSTHOG_IS_SET_UP_BY):
+            return package
+    return None
 
 
 _flags: OrderedDict[tuple[str | None, bool, float], Flag] = OrderedDict()
