@@ -1,14 +1,11 @@
-"""The examples that the gateway's README gives, run against a gateway that is really there.
+"""Against a gateway that is really there: models, dialects, streams, and a refusal.
 
-Its address is in LLM_GATEWAY_TEST_URL, and it knows the development key. Base URL, key and the
-import line aside, the examples are as written there.
+Its address is in LLM_GATEWAY_TEST_URL, and it knows the development key.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -27,100 +24,6 @@ pytestmark = pytest.mark.gateway
 @pytest.fixture(autouse=True)
 def _there_is_a_gateway() -> None:
     assert URL, "LLM_GATEWAY_TEST_URL is not set; set it to the address of a running gateway"
-
-
-def test_the_openai_example_runs() -> None:
-    from openai import OpenAI
-
-    client = OpenAI(
-        base_url=f"{URL}/v1",
-        api_key=KEY,
-    )
-
-    response = client.chat.completions.create(
-        model="gpt-4.1-mini",
-        messages=[{"role": "user", "content": "Hello"}],
-        user="user_distinct_id_123",  # End-user attribution
-    )
-
-    assert response.choices[0].message.content
-
-
-def test_the_anthropic_example_runs() -> None:
-    import anthropic
-
-    client = anthropic.Anthropic(
-        base_url=f"{URL}/v1",
-        api_key=KEY,
-    )
-
-    response = client.messages.create(
-        model="claude-sonnet-4-20250514",
-        max_tokens=1024,
-        messages=[{"role": "user", "content": "Hello"}],
-        metadata={"user_id": "user_distinct_id_123"},  # End-user attribution
-    )
-
-    assert response.content[0].type == "text"
-    assert response.content[0].text
-
-
-DJANGO = """
-import sys
-
-import django
-from django.conf import settings
-
-settings.configure(
-    DEBUG=True,
-    LLM_GATEWAY_URL=sys.argv[1],
-    SECRET_KEY="only for this test",
-    ROOT_URLCONF="__main__",
-    ALLOWED_HOSTS=["testserver"],
-    MIDDLEWARE=[],
-)
-django.setup()
-
-from types import SimpleNamespace
-
-from django.http import HttpResponse
-from django.test import Client
-from django.urls import path
-from llm_gateway_client import get_llm_client
-
-
-def view(request):
-    team = SimpleNamespace(id=1)
-    request.user = SimpleNamespace(distinct_id="user_distinct_id_123")
-
-    client = get_llm_client(team_id=team.id)
-    response = client.chat.completions.create(
-        model="gpt-5-mini",  # or any supported model
-        messages=[{"role": "user", "content": "Hello"}],
-        user=request.user.distinct_id,  # Always pass for attribution
-    )
-
-    assert client.last_route.served_by == "gateway", client.last_route
-    return HttpResponse(response.choices[0].message.content)
-
-
-urlpatterns = [path("", view)]
-
-print(Client().get("/").content.decode())
-"""
-
-
-def test_the_django_example_runs_in_a_view() -> None:
-    shown = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", DJANGO, URL],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-    assert shown.returncode == 0, shown.stderr
-    assert shown.stdout.strip()
 
 
 @pytest.mark.parametrize(

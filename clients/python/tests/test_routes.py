@@ -14,7 +14,18 @@ import pytest
 from calls import CLAUDE, SHAPES, STAND_IN, Outcome, Shape, run
 from conftest import Configure, StartServer
 from llm_gateway_client import Route, get_async_llm_client, get_llm_client
-from servers import ANSWER, Server, answers, answers_with, dies, flag_is, hanging, refusing
+from servers import (
+    ANSWER,
+    Server,
+    answers,
+    answers_with,
+    dies,
+    drops,
+    flag_is,
+    hanging,
+    never_answers,
+    refusing,
+)
 
 
 class Expected(NamedTuple):
@@ -151,4 +162,49 @@ def test_a_gateway_that_dies_in_its_answer_is_seen_as_with_the_plain_asynchronou
     assert outcome.error is not None
     assert bool(outcome.text) == shape.name.endswith("stream")
     assert gateway.models == other.models
+    assert openai_server.received == []
+
+
+# Once connected, the gateway is at work on the call: nobody else is asked to do it again.
+UNANSWERED = {"never answers": (never_answers, 0.1), "drops the call": (drops, 10)}
+ERRORS = {"never answers": "APITimeoutError", "drops the call": "APIConnectionError"}
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+@pytest.mark.parametrize("name", UNANSWERED)
+def test_a_gateway_that_takes_a_call_and_gives_no_answer_is_an_error(
+    name: str, shape: Shape, start: StartServer, configure: Configure, openai_server: Server
+) -> None:
+    respond, timeout = UNANSWERED[name]
+    gateway = start(respond)
+    configure(gateway.url)
+    client = get_llm_client(timeout=timeout).with_options(max_retries=0)
+
+    outcome = shape.call(client)
+
+    assert outcome == Outcome("", ERRORS[name])
+    assert client.last_route == Route("gateway", CLAUDE, "gateway", None)
+    assert gateway.models == [CLAUDE]
+    assert openai_server.received == []
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+@pytest.mark.parametrize("name", UNANSWERED)
+def test_a_gateway_that_takes_an_asynchronous_call_and_gives_no_answer_is_an_error(
+    name: str, shape: Shape, start: StartServer, configure: Configure, openai_server: Server
+) -> None:
+    respond, timeout = UNANSWERED[name]
+    gateway = start(respond)
+    configure(gateway.url)
+
+    async def call() -> tuple[Outcome, Route | None]:
+        async with get_async_llm_client(timeout=timeout) as client:
+            outcome = await shape.acall(client.with_options(max_retries=0))
+            return outcome, client.last_route
+
+    assert run(call()) == (
+        Outcome("", ERRORS[name]),
+        Route("gateway", CLAUDE, "gateway", None),
+    )
+    assert gateway.models == [CLAUDE]
     assert openai_server.received == []

@@ -1,0 +1,1 @@
+"""A Django project with one view, which runs the example of the README."""
