@@ -2,11 +2,13 @@
 
     python bench/overhead.py [--calls 1000] [--answer-after-ms 10]
 
-Both clients call one server, in a process of its own, on a kept-alive connection each, and send
-the same headers. Calls are interleaved, in an order that alternates, so that both see the same
-machine; what counts is the median of the differences within a pair, as a share of the plain
-call's median. Exits with 1 when that share is above --limit percent. With --control both sides
-are the plain SDK: what is reported then is the measurement's own error.
+Both clients call one server, in a process of its own, on the same kept-alive connection, and send
+the same headers. (On a connection each, the server's two threads may land on different cores, and
+that makes more of a difference than what is measured.) Calls are interleaved, in an order that
+alternates, so that both see the same machine; what counts is the median of the differences within
+a pair, as a share of the plain call's median. Exits with 1 when that share is above --limit
+percent. With --control both sides are the plain SDK: what is reported then is the measurement's
+own error.
 
 The server answers after 10 ms, which no model does; with --answer-after-ms 0 what is left is the
 SDK's own work, and the microseconds that are added are seen best.
@@ -86,8 +88,8 @@ async def atimed(call: Callable[[], Awaitable[object]]) -> float:
 
 
 def measure_sync(url: str, calls: int, control: bool) -> Pairs:
-    plain = openai.OpenAI(**bound(url))
     ours = openai.OpenAI(**bound(url)) if control else get_llm_client(team_id=1)
+    plain = openai.OpenAI(**bound(url), http_client=behind(ours._client))
     create, our_create = plain.chat.completions.create, ours.chat.completions.create
     pairs: Pairs = []
     with plain, ours:
@@ -102,8 +104,8 @@ def measure_sync(url: str, calls: int, control: bool) -> Pairs:
 
 
 async def measure_async(url: str, calls: int, control: bool) -> Pairs:
-    plain = openai.AsyncOpenAI(**bound(url))
     ours = openai.AsyncOpenAI(**bound(url)) if control else get_async_llm_client(team_id=1)
+    plain = openai.AsyncOpenAI(**bound(url), http_client=behind(ours._client))
     create, our_create = plain.chat.completions.create, ours.chat.completions.create
     pairs: Pairs = []
     async with plain, ours:
@@ -117,13 +119,18 @@ async def measure_async(url: str, calls: int, control: bool) -> Pairs:
     return pairs
 
 
+def behind(client: Any) -> Any:
+    """The real HTTP client, which has the connection."""
+    return getattr(client, "_inner", client)
+
+
 def bound(url: str) -> dict[str, Any]:
     return {"api_key": "phx_x", "base_url": f"{url}/django/v1", "default_headers": HEADERS}
 
 
 def report(name: str, rounds: list[Pairs], limit: float) -> bool:
-    # Within a round the first fifth warms up. A round's two connections may land on different
-    # cores at the server's end, which shifts that round as a whole; hence rounds, and medians.
+    # Within a round the first fifth warms up. Where client and server run shifts a round as a
+    # whole; hence rounds, and medians.
     measured = [pairs[len(pairs) // 5 :] for pairs in rounds]
     plain = statistics.median(first for pairs in measured for first, _ in pairs)
     added = [statistics.median(second - first for first, second in pairs) for pairs in measured]
