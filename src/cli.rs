@@ -15,6 +15,7 @@ use crate::cli::keys::KeysError;
 use crate::cli::serve::RunError;
 use crate::config::{Config, ConfigError, Loaded, Mode};
 use crate::ids::{TeamId, UserId};
+use crate::store::counters::{Counters, CountersError};
 use crate::store::database::{Database, OpenError};
 use crate::store::migrations::MigrateError;
 use crate::telemetry::{self, TelemetryError};
@@ -178,6 +179,9 @@ pub enum Failure {
     /// The database's setting cannot be used.
     #[error(transparent)]
     Database(#[from] OpenError),
+    /// Redis's settings cannot be used.
+    #[error(transparent)]
+    Redis(#[from] CountersError),
     /// The tables could not be made.
     #[error(transparent)]
     Migrate(#[from] MigrateError),
@@ -203,6 +207,7 @@ impl Failure {
         match self {
             Self::Config(_)
             | Self::Database(_)
+            | Self::Redis(_)
             | Self::Migrate(MigrateError::Open(_))
             | Self::Usage(usage::UsageError::NoRedis)
             | Self::Keys(KeysError::Open(_)) => ExitCode::from(ConfigError::EXIT_CODE),
@@ -265,6 +270,7 @@ fn dispatch(command: Command, environment: Vec<(String, String)>) -> Result<(), 
         }
         Command::Usage(command) => {
             let loaded = Config::load(environment, Mode::Tool)?;
+            Counters::check(&loaded.config.redis)?;
             usage::run(command, &loaded.config, &mut io::stdout().lock(), &mut io::stderr().lock())
         }
         Command::Models { json } => {
@@ -291,6 +297,7 @@ fn prepare(environment: Vec<(String, String)>, mode: Mode) -> Result<(Loaded, Ca
     if mode == Mode::Serve {
         Database::check(&loaded.config.database)?;
     }
+    Counters::check(&loaded.config.redis)?;
     Ok((loaded, catalog))
 }
 

@@ -170,6 +170,7 @@ impl Config {
         self.breaker.check()?;
         self.limits.check()?;
         self.analytics.check()?;
+        self.redis.check()?;
         for (name, provider) in &self.providers {
             provider.check(name)?;
         }

@@ -321,7 +321,7 @@ impl Shared {
                 }
                 Some(Seen::Learnt(learnt)) => {
                     let standing = self.ledger.with(claim.key, |counter, at| {
-                        counter.learn(&told, &learnt, estimate, at);
+                        counter.learn(&told, &learnt, estimate, look.at, at);
                         counter.standing_at(at).admits_again_in(at)
                     });
                     return match standing {
@@ -478,7 +478,7 @@ impl Shared {
     fn take_over(&self, look: &Look, seen: &Seen) {
         match seen {
             Seen::Learnt(learnt) => {
-                self.ledger.with(look.key, |counter, at| counter.learn(&look.told, learnt, NanoUsd::ZERO, at));
+                self.ledger.with(look.key, |counter, at| counter.learn(&look.told, learnt, NanoUsd::ZERO, look.at, at));
             }
             Seen::Reset(resets) => {
                 self.ledger.with(look.key, |counter, _| counter.forget(*resets));

@@ -1,11 +1,12 @@
 //! PostgreSQL or SQLite, and Redis.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::value;
+use super::value::{self, Wrong};
 
 /// `[database]`
 #[derive(Clone, Debug, Deserialize)]
@@ -34,4 +35,21 @@ pub struct Redis {
     pub url: Option<SecretString>,
     /// Whether the URL names a node of a Redis Cluster.
     pub cluster: bool,
+    /// A file of PEM certificates: the authorities that may vouch for a `rediss://` server, instead of the public ones.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Redis {
+    /// What no single key can tell.
+    pub(super) fn check(&self) -> Result<(), Wrong> {
+        let is_secret = self.url.as_ref().is_some_and(|url| url.expose_secret().starts_with("rediss:"));
+        if self.ca_file.is_some() && !is_secret {
+            return Err(Wrong::new(
+                "redis.ca_file",
+                "expected redis.url to begin with rediss://, without which it is not used",
+            ));
+        }
+        Ok(())
+    }
 }

@@ -17,6 +17,10 @@ const UNSEEN_SHARE: i64 = 100;
 /// How long a lease is good, in milliseconds. The others take it for spent for somewhat longer.
 pub const LEASE_MS: u64 = 1_000;
 
+/// How long what an instance has reserved counts for the others after it was last told, in milliseconds: long enough to be told
+/// again.
+pub const PROMISE_MS: u64 = 3_000;
+
 /// One counter as an instance keeps it.
 #[derive(Clone, Copy, Debug)]
 pub struct Counter {
@@ -124,7 +128,10 @@ impl Counter {
     pub fn admit(&mut self, estimate: NanoUsd, at: LedgerTime, company: Company) -> Local {
         self.roll(at);
         self.typical = estimate;
-        let standing = self.standing();
+        let mut standing = self.standing();
+        if company == Company::Alone {
+            standing.reserved += self.promised_elsewhere(at);
+        }
         let local = match (company, standing.verdict(estimate, at)) {
             (_, Verdict::Refuse { after }) => Local::Refused { after },
             (Company::Alone, Verdict::Wait) => Local::Wait,
@@ -183,13 +190,14 @@ impl Counter {
         }
     }
 
-    /// What came of a look that told `told` and, if it asked for a call, for `asked`.
-    pub fn learn(&mut self, told: &Told, learnt: &Learnt, asked: NanoUsd, at: LedgerTime) {
+    /// What came of a look that was begun at `begun`, told `told` and, if it asked for a call, asked for `asked`.
+    pub fn learn(&mut self, told: &Told, learnt: &Learnt, asked: NanoUsd, begun: LedgerTime, at: LedgerTime) {
         self.roll(at);
-        self.others = learnt.others.rolled(told.bucket, self.bucket);
+        // Spending only grows within a bucket. A smaller amount is that of a Redis that has forgotten some of it.
+        self.others = self.others.at_least(learnt.others.rolled(told.bucket, self.bucket));
         self.promised = learnt.promised;
         self.lease = learnt.lease - self.admitted_since;
-        self.looked_at = Some(at);
+        self.looked_at = Some(begun);
         if learnt.admitted && asked > NanoUsd::ZERO {
             self.reserved += asked;
         }
@@ -246,6 +254,12 @@ impl Counter {
             },
             reserved: self.reserved,
         }
+    }
+
+    /// What the others have promised, as far as known and not too long ago.
+    fn promised_elsewhere(&self, at: LedgerTime) -> NanoUsd {
+        let is_fresh = self.looked_at.is_some_and(|looked| at.0.saturating_sub(looked.0) < PROMISE_MS);
+        if is_fresh { self.promised } else { NanoUsd::ZERO }
     }
 
     /// Whether this instance's own calls under way leave no room.
@@ -338,7 +352,7 @@ mod tests {
     fn a_lease_is_spent_without_asking_and_no_further() {
         let mut counter = counter(1000);
         let told = counter.tell(NOON);
-        counter.learn(&told, &learnt(true, 0, 250), NanoUsd(10), NOON);
+        counter.learn(&told, &learnt(true, 0, 250), NanoUsd(10), NOON, NOON);
         for _ in 0..25 {
             assert_eq!(admit(&mut counter, 10, Company::Shared(2)), Local::Admitted);
         }
@@ -349,10 +363,10 @@ mod tests {
     fn what_was_admitted_while_a_look_was_under_way_comes_off_the_lease() {
         let mut counter = counter(1000);
         let told = counter.tell(NOON);
-        counter.learn(&told, &learnt(false, 0, 250), NanoUsd::ZERO, NOON);
+        counter.learn(&told, &learnt(false, 0, 250), NanoUsd::ZERO, NOON, NOON);
         let told = counter.tell(NOON);
         assert_eq!(admit(&mut counter, 200, Company::Shared(2)), Local::Admitted);
-        counter.learn(&told, &learnt(false, 0, 250), NanoUsd::ZERO, NOON);
+        counter.learn(&told, &learnt(false, 0, 250), NanoUsd::ZERO, NOON, NOON);
         assert_eq!(admit(&mut counter, 51, Company::Shared(2)), Local::Ask);
         assert_eq!(admit(&mut counter, 50, Company::Shared(2)), Local::Admitted);
     }
@@ -361,16 +375,45 @@ mod tests {
     fn a_lease_ends() {
         let mut counter = counter(1000);
         let told = counter.tell(NOON);
-        counter.learn(&told, &learnt(false, 0, 250), NanoUsd::ZERO, NOON);
+        counter.learn(&told, &learnt(false, 0, 250), NanoUsd::ZERO, NOON, NOON);
         let late = counter.admit(NanoUsd(100), later(LEASE_MS), Company::Shared(2));
         assert_eq!(late, Local::Ask);
+    }
+
+    #[test]
+    fn a_lease_is_good_from_when_it_was_asked_for_and_not_from_when_the_answer_came() {
+        let mut counter = counter(1000);
+        let told = counter.tell(NOON);
+        counter.learn(&told, &learnt(false, 0, 250), NanoUsd::ZERO, NOON, later(LEASE_MS - 1));
+        assert_eq!(counter.admit(NanoUsd(100), later(LEASE_MS - 1), Company::Shared(2)), Local::Admitted);
+        assert_eq!(counter.admit(NanoUsd(100), later(LEASE_MS), Company::Shared(2)), Local::Ask);
+    }
+
+    #[test]
+    fn what_a_redis_has_forgotten_is_not_free_again() {
+        let mut counter = counter(100);
+        let told = counter.tell(NOON);
+        counter.learn(&told, &learnt(false, 100, 0), NanoUsd::ZERO, NOON, NOON);
+        counter.learn(&told, &learnt(false, 0, 50), NanoUsd::ZERO, NOON, NOON);
+        assert!(matches!(admit(&mut counter, 1, Company::Shared(2)), Local::Refused { .. }));
+    }
+
+    #[test]
+    fn out_of_reach_of_the_others_what_they_had_reserved_counts_for_a_while() {
+        let mut counter = counter(100);
+        let told = counter.tell(NOON);
+        let promised = Learnt { promised: NanoUsd(60), ..learnt(false, 30, 0) };
+        counter.learn(&told, &promised, NanoUsd::ZERO, NOON, NOON);
+        assert_eq!(admit(&mut counter, 20, Company::Alone), Local::Wait);
+        assert_eq!(admit(&mut counter, 10, Company::Alone), Local::Admitted);
+        assert_eq!(counter.admit(NanoUsd(20), later(PROMISE_MS), Company::Alone), Local::Admitted);
     }
 
     #[test]
     fn what_others_spent_refuses_here_too_and_fades_with_the_window() {
         let mut counter = counter(100);
         let told = counter.tell(NOON);
-        counter.learn(&told, &learnt(false, 100, 0), NanoUsd::ZERO, NOON);
+        counter.learn(&told, &learnt(false, 100, 0), NanoUsd::ZERO, NOON, NOON);
         assert!(matches!(admit(&mut counter, 1, Company::Alone), Local::Refused { .. }));
         assert_eq!(counter.admit(NanoUsd(1), later(HOUR + HOUR / 2), Company::Alone), Local::Admitted);
     }

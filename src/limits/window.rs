@@ -78,6 +78,12 @@ impl Spent {
         }
     }
 
+    /// The larger of the two in each bucket.
+    #[must_use]
+    pub fn at_least(self, other: Self) -> Self {
+        Self { current: self.current.max(other.current), previous: self.previous.max(other.previous) }
+    }
+
     /// How long from `at` until no more than `room` counts, if nothing more is spent. Zero when that is so already.
     pub fn until_at_most(&self, room: NanoUsd, length: WindowLength, at: LedgerTime) -> Duration {
         if self.within(length, at) <= room {

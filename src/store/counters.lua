@@ -3,8 +3,10 @@
 --
 -- KEYS: this bucket's hash, the hash of the one before, the number of resets. All are in one slot.
 -- ARGV: instance, resets known, spent in this bucket, spent in the one before, reserved, asked, limit, typical estimate,
---       part of the one before that the window covers in ms, window in ms, instances alive, how long reservations stay in ms.
--- In a hash, field I is what instance I spent; field I:r is "amount:until", what it has reserved or holds a lease for.
+--       part of the one before that the window covers in ms, window in ms, instances alive, how long reservations and leases stay
+--       in ms.
+-- In a hash, field I is what instance I spent; field I:r is "amount:until:amount:until", what it has reserved, and what it holds
+-- a lease for.
 local id = ARGV[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -25,7 +27,7 @@ local function others(key)
   local all = redis.call('HGETALL', key)
   for i = 1, #all, 2 do
     local field, value = all[i], all[i + 1]
-    local amount, till = string.match(value, '^(%d+):(%d+)$')
+    local amount, till, leased, lease_till = string.match(value, '^(%d+):(%d+):(%d+):(%d+)$')
     if amount then
       till = tonumber(till)
       -- One that is too far ahead was written before the clock was set back.
@@ -33,6 +35,7 @@ local function others(key)
         redis.call('HDEL', key, field)
       elseif field ~= id .. ':r' then
         promised = promised + tonumber(amount)
+        if tonumber(lease_till) > now then promised = promised + tonumber(leased) end
       end
     elseif field ~= id then
       spent = spent + tonumber(value)
@@ -56,7 +59,8 @@ end
 local lease = math.floor(room / (2 * math.max(1, tonumber(ARGV[11]))))
 if lease < 2 * tonumber(ARGV[8]) then lease = 0 end
 if reserved + lease > 0 then
-  redis.call('HSET', KEYS[1], id .. ':r', string.format('%.0f:%.0f', reserved + lease, now + stay))
+  local promise = string.format('%.0f:%.0f:%.0f:%.0f', reserved, now + stay, lease, now + tonumber(ARGV[13]))
+  redis.call('HSET', KEYS[1], id .. ':r', promise)
 else
   redis.call('HDEL', KEYS[1], id .. ':r')
 end

@@ -4,33 +4,26 @@
 //! total: a write that is repeated changes nothing, and what a Redis that was emptied has lost is written again by the
 //! instances that live. All keys of a counter are in one slot of a cluster, and no command or pipeline spans two.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use bb8_redis::{RedisConnectionManager, bb8};
-use redis::aio::ConnectionLike;
-use redis::cluster::ClusterClient;
-use redis::cluster_async::ClusterConnection;
 use redis::{Cmd, RedisError, Script, Value};
-use secrecy::{ExposeSecret as _, SecretString};
 
+use self::server::{CONNECT_TIMEOUT, Place, Server};
 use crate::config::database::Redis as Settings;
-use crate::limits::counter::{Learnt, Told};
+use crate::limits::counter::{LEASE_MS, Learnt, PROMISE_MS, Told};
 use crate::limits::scope::CounterKey;
 use crate::limits::window::{Bucket, LedgerTime, Spent};
 use crate::money::NanoUsd;
 
-/// How long a connection may take to be made or to come free.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+mod server;
 
 /// How long Redis may take over one pipeline.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_000);
 
-/// Connections held at one time.
-const POOL_SIZE: u32 = 8;
-
-/// How long a reservation stays after it was last written, in milliseconds: longer than leases are good, and long enough to be
-/// written again.
-const RESERVATION_MS: u64 = 3_000;
+/// How long the others take a lease for spent, in milliseconds: until whatever was admitted on its last moment has been told as
+/// reserved.
+const LEASE_HOLD_MS: u64 = LEASE_MS + 250;
 
 /// How long an instance counts as alive after its last sign of life, in milliseconds.
 const ALIVE_MS: u64 = 5_000;
@@ -57,12 +50,6 @@ pub struct Counters {
     instance: String,
     look: Script,
     heartbeat: Script,
-}
-
-#[derive(Clone)]
-enum Server {
-    One(bb8::Pool<RedisConnectionManager>),
-    Cluster { client: Box<ClusterClient>, connection: std::sync::Arc<tokio::sync::Mutex<Option<ClusterConnection>>> },
 }
 
 /// A question about one counter.
@@ -104,6 +91,14 @@ pub enum CountersError {
     /// The setting cannot be used.
     #[error("redis.url cannot be used: {0}")]
     Setting(#[source] RedisError),
+    /// The authorities' file cannot be used.
+    #[error("redis.ca_file {} cannot be used: {reason}", path.display())]
+    CaFile {
+        /// Where it was to be.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// It refused, or broke off.
     #[error("Redis: {0}")]
     Redis(#[from] RedisError),
@@ -124,17 +119,24 @@ impl Counters {
     /// # Errors
     /// When the setting cannot be used.
     pub fn open(settings: &Settings) -> Result<Option<Self>, CountersError> {
-        let Some(url) = &settings.url else { return Ok(None) };
-        let server = if settings.cluster { Server::cluster(url) } else { Server::one(url) };
+        let Some(place) = Place::named(settings)? else { return Ok(None) };
         Ok(Some(Self {
-            server: server.map_err(CountersError::Setting)?,
+            server: Server::at(place),
             instance: uuid::Uuid::new_v4().simple().to_string(),
             look: Script::new(LOOK),
             heartbeat: Script::new(HEARTBEAT),
         }))
     }
 
-    /// Tells and asks, in one pipeline; on a cluster one command after another.
+    /// Whether counters could be opened at the configured place; without a connection, and without a runtime.
+    ///
+    /// # Errors
+    /// When the setting cannot be used.
+    pub fn check(settings: &Settings) -> Result<(), CountersError> {
+        Place::named(settings).map(drop)
+    }
+
+    /// Tells and asks, in one pipeline; on a cluster by a command for each counter.
     ///
     /// # Errors
     /// When Redis is out of reach. Whether anything was written is not known then; to say it again is harmless.
@@ -229,7 +231,8 @@ impl Counters {
             .arg(window - at.0 % window)
             .arg(window)
             .arg(instances)
-            .arg(RESERVATION_MS);
+            .arg(PROMISE_MS)
+            .arg(LEASE_HOLD_MS);
         command
     }
 
@@ -252,82 +255,6 @@ impl std::fmt::Debug for Counters {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Counters").field("instance", &self.instance).finish_non_exhaustive()
     }
-}
-
-impl Server {
-    fn one(url: &SecretString) -> Result<Self, RedisError> {
-        let manager = RedisConnectionManager::new(url.expose_secret())?;
-        let pool = bb8::Pool::builder()
-            .max_size(POOL_SIZE)
-            .connection_timeout(CONNECT_TIMEOUT)
-            // A connection that was cut is found out before it is used.
-            .test_on_check_out(true)
-            .build_unchecked(manager);
-        Ok(Self::One(pool))
-    }
-
-    fn cluster(url: &SecretString) -> Result<Self, RedisError> {
-        let client = ClusterClient::builder([url.expose_secret()])
-            .connection_timeout(CONNECT_TIMEOUT)
-            .response_timeout(ANSWER_TIMEOUT)
-            .retries(1)
-            .build()?;
-        Ok(Self::Cluster { client: Box::new(client), connection: std::sync::Arc::default() })
-    }
-
-    async fn query(&self, commands: &[Cmd]) -> Result<Vec<Value>, CountersError> {
-        match self {
-            Self::One(pool) => {
-                let mut connection = pool.get().await.map_err(|_| CountersError::Connect)?;
-                let mut pipeline = redis::Pipeline::with_capacity(commands.len());
-                for command in commands {
-                    pipeline.add_command(command.clone());
-                }
-                Ok(pipeline.query_async(&mut *connection).await?)
-            }
-            Self::Cluster { client, connection } => {
-                let mut cluster = Self::connected(client, connection).await?;
-                let mut answers = Vec::with_capacity(commands.len());
-                for command in commands {
-                    answers.push(one(&mut cluster, command).await?);
-                }
-                Ok(answers)
-            }
-        }
-    }
-
-    async fn connected(
-        client: &ClusterClient,
-        connection: &tokio::sync::Mutex<Option<ClusterConnection>>,
-    ) -> Result<ClusterConnection, CountersError> {
-        let mut held = connection.lock().await;
-        if let Some(connection) = &*held {
-            return Ok(connection.clone());
-        }
-        let connection = client.get_async_connection().await?;
-        Ok(held.insert(connection).clone())
-    }
-
-    async fn load(&self, script: &Script, text: &str) -> Result<(), CountersError> {
-        match self {
-            Self::One(pool) => {
-                let mut connection = pool.get().await.map_err(|_| CountersError::Connect)?;
-                script.prepare_invoke().load_async(&mut *connection).await?;
-            }
-            Self::Cluster { client, connection } => {
-                let mut cluster = Self::connected(client, connection).await?;
-                // Sent to all of its nodes.
-                let mut load = redis::cmd("SCRIPT");
-                load.arg("LOAD").arg(text);
-                one(&mut cluster, &load).await?;
-            }
-        }
-        Ok(())
-    }
-}
-
-async fn one(connection: &mut impl ConnectionLike, command: &Cmd) -> Result<Value, RedisError> {
-    command.query_async(connection).await
 }
 
 async fn bounded<T>(work: impl Future<Output = Result<T, CountersError>>) -> Result<T, CountersError> {

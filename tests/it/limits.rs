@@ -25,6 +25,8 @@ use crate::support::gateway::TestGateway;
 use crate::support::proxy::{Proxy, Weather};
 use crate::support::wait;
 
+mod redis;
+
 /// 1000 x 2 + 100 x 8, by a thousand: 0.0028 dollars on gpt-4.1.
 fn chat_answer() -> Reply {
     Reply::json(
@@ -173,14 +175,23 @@ struct Instance {
     config: Config,
 }
 
+/// What an instance at this Redis is configured with.
+fn config(redis: &str, more: &[(&str, &str)]) -> Config {
+    let env = [
+        ("LLM_GATEWAY_REDIS_URL", redis),
+        ("LLM_GATEWAY__PRODUCTS__LLM_GATEWAY__LIMITS", "[{ per = 'user', usd = 1, window = '1h' }]"),
+    ];
+    let env = env.iter().chain(more).map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    Config::load(env, config::Mode::Tool).unwrap().config
+}
+
 impl Instance {
     async fn start(redis: &str) -> Self {
-        let env = [
-            ("LLM_GATEWAY_REDIS_URL", redis),
-            ("LLM_GATEWAY__PRODUCTS__LLM_GATEWAY__LIMITS", "[{ per = 'user', usd = 1, window = '1h' }]"),
-        ];
-        let env = env.map(|(name, text)| (name.to_owned(), text.to_owned()));
-        let config = Config::load(env, config::Mode::Tool).unwrap().config;
+        Self::with(redis, &[]).await
+    }
+
+    async fn with(redis: &str, more: &[(&str, &str)]) -> Self {
+        let config = config(redis, more);
         let product = config.products["llm_gateway"].clone();
         let shared = Arc::new(arc_swap::ArcSwap::from_pointee(config.clone()));
         let counters = Counters::open(&config.redis).unwrap();
@@ -217,7 +228,7 @@ fn somebody() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
-fn redis() -> String {
+fn shared_redis() -> String {
     std::env::var("TEST_REDIS_URL").expect("TEST_REDIS_URL is not set; run scripts/with-servers cargo test --test it")
 }
 
@@ -239,7 +250,7 @@ async fn spend(instance: &Instance, user: &str, estimate: NanoUsd) -> NanoUsd {
 
 #[actix_web::rt::main]
 async fn together(estimate: NanoUsd) -> NanoUsd {
-    let instances = [Instance::start(&redis()).await, Instance::start(&redis()).await];
+    let instances = [Instance::start(&shared_redis()).await, Instance::start(&shared_redis()).await];
     let user = somebody();
     let callers = (0..64).map(|number| spend(&instances[number % 2], &user, estimate));
     let total: NanoUsd = join_all(callers).await.into_iter().sum();
@@ -264,7 +275,7 @@ fn two_instances_with_estimates_ten_times_too_high_spend_the_whole_limit() {
 
 #[actix_web::test]
 async fn what_was_spent_while_redis_was_out_of_reach_is_told_once_it_is_back() {
-    let url = url::Url::parse(&redis()).unwrap();
+    let url = url::Url::parse(&shared_redis()).unwrap();
     let server = url.socket_addrs(|| Some(6379)).unwrap()[0];
     let proxy = Proxy::start(server).await;
     let instance = Instance::start(&format!("redis://{}/", proxy.address())).await;
@@ -278,7 +289,7 @@ async fn what_was_spent_while_redis_was_out_of_reach_is_told_once_it_is_back() {
             tokio::task::yield_now().await;
         }
     }
-    let direct = Instance::start(&redis()).await;
+    let direct = Instance::start(&shared_redis()).await;
     wait::until("what was spent to be in Redis", || async { (direct.in_redis(&user).await == total).then_some(()) })
         .await;
     wait::until_true("Redis to be back", || !instance.limiter.is_redis_gone()).await;
@@ -286,7 +297,7 @@ async fn what_was_spent_while_redis_was_out_of_reach_is_told_once_it_is_back() {
 
 #[actix_web::test]
 async fn another_instance_hears_within_a_moment_that_a_limit_is_spent() {
-    let [one, other] = [Instance::start(&redis()).await, Instance::start(&redis()).await];
+    let [one, other] = [Instance::start(&shared_redis()).await, Instance::start(&shared_redis()).await];
     let user = somebody();
     one.reserve(&user, CENT).await.unwrap().settle(DOLLAR);
     one.limiter.flush().await;
@@ -296,7 +307,7 @@ async fn another_instance_hears_within_a_moment_that_a_limit_is_spent() {
 
 #[actix_web::test]
 async fn a_counter_that_is_reset_starts_anew_in_every_instance() {
-    let [one, other] = [Instance::start(&redis()).await, Instance::start(&redis()).await];
+    let [one, other] = [Instance::start(&shared_redis()).await, Instance::start(&shared_redis()).await];
     let user = somebody();
     one.reserve(&user, CENT).await.unwrap().settle(DOLLAR);
     one.limiter.flush().await;
@@ -322,7 +333,7 @@ async fn a_gateway_that_is_stopped_has_told_redis_everything() {
     let limits = r#"limits = [{ per = "user", usd = 1, window = "24h" }]"#;
     let gateway = TestGateway::builder()
         .product("tight", limits)
-        .env("LLM_GATEWAY_REDIS_URL", &redis())
+        .env("LLM_GATEWAY_REDIS_URL", &shared_redis())
         // Only the end tells it.
         .setting("limits.flush_every", "1h")
         .start()
@@ -339,7 +350,7 @@ async fn a_gateway_that_is_stopped_has_told_redis_everything() {
 
     let run = |verb: &str| {
         Binary::new(["usage", verb, "--product", "tight", "--team", "1", "--user", &user])
-            .env("LLM_GATEWAY_REDIS_URL", redis())
+            .env("LLM_GATEWAY_REDIS_URL", shared_redis())
             .env("LLM_GATEWAY__PRODUCTS__TIGHT__LIMITS", "[{ per = 'user', usd = 1, window = '24h' }]")
             .run()
     };

@@ -15,6 +15,7 @@ mod native;
 mod operators;
 mod outage;
 mod process;
+mod prove;
 mod sandbox;
 mod shutdown;
 mod streams;

@@ -8,6 +8,7 @@ pub(crate) mod endpoints;
 pub(crate) mod gateway;
 pub(crate) mod keys;
 pub(crate) mod own_postgres;
+pub(crate) mod own_redis;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod raw_client;

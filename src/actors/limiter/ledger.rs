@@ -88,8 +88,8 @@ impl Ledger {
             self.counters.entry(claim.key).or_insert_with(|| Counter::new(claim.key.length(), claim.limit, at));
         counter.touch(claim.limit, at);
         let local = counter.admit(estimate, at, company);
-        // The actor looks soon, so that the next call knows more.
-        let wants = company != Company::Alone && !counter.queued && counter.is_stale(at);
+        // Told soon, what was reserved counts for the others once the lease does not, and the next call knows more.
+        let wants = company != Company::Alone && !counter.queued && (local == Local::Admitted || counter.is_stale(at));
         counter.queued |= wants;
         drop(counter);
         if wants {

@@ -22,6 +22,8 @@ pub(crate) enum Weather {
     Hanging,
     /// Open connections are closed, and new ones as soon as they are made.
     Cut,
+    /// Each connection is cut once so many more bytes have passed in one of its directions: in the middle of a message.
+    Brittle(usize),
 }
 
 /// A proxy in front of one address. Dropped: all its connections end.
@@ -124,6 +126,7 @@ async fn pump(
     mut weather: watch::Receiver<Weather>,
 ) -> (OwnedReadHalf, OwnedWriteHalf) {
     let mut buffer = vec![0; 16 * 1024];
+    let mut passed = 0;
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         let Ok(now) = weather.wait_for(|now| *now != Weather::Hanging).await.map(|now| *now) else {
             break;
@@ -131,7 +134,14 @@ async fn pump(
         if let Weather::Slow(delay) = now {
             tokio::time::sleep(delay).await;
         }
-        if to.write_all(&buffer[..length]).await.is_err() {
+        let (length, breaks) = match now {
+            Weather::Brittle(most) => {
+                passed += length;
+                (length.saturating_sub(passed.saturating_sub(most)), passed >= most)
+            }
+            Weather::Fair | Weather::Slow(_) | Weather::Hanging | Weather::Cut => (length, false),
+        };
+        if to.write_all(&buffer[..length]).await.is_err() || breaks {
             break;
         }
     }
@@ -187,6 +197,18 @@ mod tests {
         proxy.set(Weather::Fair);
         let mut again = TcpStream::connect(proxy.address()).await.unwrap();
         assert_eq!(say(&mut again, b"hello").await.unwrap(), b"hello");
+    }
+
+    #[tokio::test]
+    async fn a_brittle_connection_breaks_in_the_middle_of_what_it_carries() {
+        let proxy = Proxy::start(echo().await).await;
+        proxy.set(Weather::Brittle(8));
+        let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+        assert_eq!(say(&mut stream, b"hello").await.unwrap(), b"hello");
+        let mut heard = Vec::new();
+        stream.write_all(b"hello").await.unwrap();
+        wait::within("the end", stream.read_to_end(&mut heard)).await.unwrap();
+        assert_eq!(heard, b"hel");
     }
 
     #[tokio::test]

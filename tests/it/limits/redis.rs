@@ -1,0 +1,181 @@
+//! The same with Redis servers of a test's own: with TLS, as a cluster, hung, and emptied.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use llm_gateway::money::NanoUsd;
+
+use super::{CENT, DOLLAR, Instance, somebody, spend};
+use crate::support::binary::Binary;
+use crate::support::own_redis::{OwnCluster, OwnRedis};
+use crate::support::proxy::{Proxy, Weather};
+use crate::support::wait;
+
+#[actix_web::test]
+async fn with_tls_the_servers_authority_has_to_be_known() {
+    llm_gateway::cli::install_crypto();
+    let server = OwnRedis::start_tls().await;
+    let ca_file = server.ca_file();
+    let known = [("LLM_GATEWAY__REDIS__CA_FILE", ca_file.to_str().unwrap())];
+    let [one, other] = [Instance::with(&server.url(), &known).await, Instance::with(&server.url(), &known).await];
+    assert!(!one.limiter.is_redis_gone());
+    let user = somebody();
+    one.reserve(&user, CENT).await.unwrap().settle(DOLLAR);
+    one.limiter.flush().await;
+    assert_eq!(other.in_redis(&user).await, DOLLAR);
+    let fault = other.reserve(&user, CENT).await.unwrap_err();
+    assert!(fault.message.contains("is spent"), "{}", fault.message);
+
+    // No public authority made this certificate, and no other private one.
+    let elsewhere = OwnRedis::start_tls().await;
+    let strange = elsewhere.ca_file();
+    for settings in [&[][..], &[("LLM_GATEWAY__REDIS__CA_FILE", strange.to_str().unwrap())]] {
+        let stranger = Instance::with(&server.url(), settings).await;
+        assert!(stranger.limiter.is_redis_gone(), "{settings:?}");
+    }
+}
+
+#[test]
+fn an_authoritys_file_that_cannot_be_used_is_refused_before_anything_runs() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let run = |url: &str| {
+        Binary::new(["dev", "--port", "0"])
+            .env("LLM_GATEWAY_REDIS_URL", url)
+            .env("LLM_GATEWAY__REDIS__CA_FILE", path)
+            .run()
+    };
+    let empty = run("rediss://localhost:1/");
+    assert_eq!(empty.code, Some(78), "{empty:?}");
+    assert!(empty.stderr.contains("redis.ca_file") && empty.stderr.contains("holds no certificate"), "{empty:?}");
+    let unused = run("redis://localhost:1/");
+    assert_eq!(unused.code, Some(78), "{unused:?}");
+    assert!(unused.stderr.contains("rediss://"), "{unused:?}");
+}
+
+#[actix_web::test]
+async fn in_a_cluster_counters_are_spread_over_its_nodes_and_limits_hold() {
+    let cluster = OwnCluster::start().await;
+    let settings = [("LLM_GATEWAY__REDIS__CLUSTER", "true")];
+    let instances = [Instance::with(&cluster.url(), &settings).await, Instance::with(&cluster.url(), &settings).await];
+    assert!(instances.iter().all(|instance| !instance.limiter.is_redis_gone()));
+
+    // Many counters in one flush.
+    let users: Vec<String> = (0..300).map(|_| somebody()).collect();
+    for user in &users {
+        instances[0].reserve(user, CENT).await.unwrap().settle(CENT);
+    }
+    instances[0].limiter.flush().await;
+    for user in users.iter().take(20) {
+        assert_eq!(instances[1].in_redis(user).await, CENT);
+    }
+    let hashes = cluster.hashes().await;
+    assert!(hashes.iter().all(|count| *count > 20), "{hashes:?}");
+
+    let user = somebody();
+    let callers = (0..64).map(|number| spend(&instances[number % 2], &user, CENT));
+    let total: NanoUsd = join_all(callers).await.into_iter().sum();
+    assert!((total.0 - DOLLAR.0).abs() <= DOLLAR.0 / 50, "{total}");
+    for instance in &instances {
+        instance.limiter.flush().await;
+    }
+    assert_eq!(instances[0].in_redis(&user).await, total);
+}
+
+#[actix_web::test]
+async fn a_cluster_that_lost_a_node_and_has_it_back_is_told_everything() {
+    let mut cluster = OwnCluster::start().await;
+    let instance = Instance::with(&cluster.url(), &[("LLM_GATEWAY__REDIS__CLUSTER", "true")]).await;
+    let users: Vec<String> = (0..30).map(|_| somebody()).collect();
+    for round in 0..3 {
+        cluster.nodes()[round].stop();
+        for user in &users {
+            instance.reserve(user, CENT).await.unwrap().settle(CENT);
+        }
+        wait::until_true("the loss to be noticed", || instance.limiter.is_redis_gone()).await;
+        cluster.nodes()[round].run().await;
+        cluster.until_complete().await;
+        wait::until_true("the cluster to be back", || !instance.limiter.is_redis_gone()).await;
+        let spent = NanoUsd(CENT.0 * (i64::try_from(round).unwrap() + 1));
+        for user in &users {
+            wait::until("what was spent to be in the cluster", || async {
+                (instance.in_redis(user).await == spent).then_some(())
+            })
+            .await;
+        }
+    }
+}
+
+#[actix_web::test]
+async fn far_from_a_limit_no_call_waits_for_a_redis_that_hangs() {
+    let server = OwnRedis::start().await;
+    let proxy = Proxy::start(server.address()).await;
+    let instance = Instance::start(&format!("redis://{}/", proxy.address())).await;
+    let users: Vec<String> = (0..50).map(|_| somebody()).collect();
+    let calls = || {
+        for user in &users {
+            // Asked once and ready: nothing was waited for.
+            let reserved = instance.reserve(user, NanoUsd(CENT.0 / 10)).now_or_never();
+            reserved.expect("the call waited for Redis").unwrap().settle(NanoUsd(CENT.0 / 10));
+        }
+    };
+    for weather in [Weather::Fair, Weather::Slow(Duration::from_millis(400)), Weather::Hanging, Weather::Cut] {
+        proxy.set(weather);
+        calls();
+        wait::until("a batch to be under way, or lost", || async {
+            tokio::time::sleep(Duration::from_millis(80)).await;
+            Some(())
+        })
+        .await;
+        calls();
+    }
+    wait::until_true("the loss to be noticed", || instance.limiter.is_redis_gone()).await;
+    calls();
+}
+
+#[actix_web::test]
+async fn a_redis_that_comes_back_empty_is_filled_by_those_that_live_and_frees_nobody() {
+    let mut server = OwnRedis::start().await;
+    let [one, other] = [Instance::start(&server.url()).await, Instance::start(&server.url()).await];
+    let user = somebody();
+    one.reserve(&user, CENT).await.unwrap().settle(NanoUsd(DOLLAR.0 / 2));
+    other.reserve(&user, CENT).await.unwrap().settle(NanoUsd(DOLLAR.0 / 2));
+    for instance in [&one, &other] {
+        instance.limiter.flush().await;
+    }
+    // The other one hears of it, and then the first one is no more.
+    assert!(other.reserve(&user, CENT).await.unwrap_err().message.contains("is spent"));
+    drop(one);
+
+    server.stop();
+    wait::until_true("the loss to be noticed", || other.limiter.is_redis_gone()).await;
+    server.run().await;
+    wait::until_true("Redis to be back", || !other.limiter.is_redis_gone()).await;
+    wait::until("its own half to be told", || async {
+        (other.in_redis(&user).await == NanoUsd(DOLLAR.0 / 2)).then_some(())
+    })
+    .await;
+    assert!(other.reserve(&user, CENT).await.unwrap_err().message.contains("is spent"));
+}
+
+#[actix_web::test]
+async fn a_lone_caller_that_moves_between_instances_may_spend_the_whole_limit() {
+    let server = OwnRedis::start().await;
+    let instances = [Instance::start(&server.url()).await, Instance::start(&server.url()).await];
+    let user = somebody();
+    let mut spent = NanoUsd::ZERO;
+    for call in 0_usize.. {
+        match instances[call / 20 % 2].reserve(&user, CENT).await {
+            Ok(reservation) => {
+                reservation.settle(CENT);
+                spent += CENT;
+            }
+            Err(fault) => {
+                assert!(fault.message.contains("is spent"), "after {spent}: {}", fault.message);
+                break;
+            }
+        }
+    }
+    assert!(spent >= DOLLAR && spent <= DOLLAR + CENT, "{spent}");
+}
