@@ -4,6 +4,9 @@
 //! is tried, and a [`Transcoder`] turns the answer, whole or streamed, into what the caller understands. Bytes in, bytes
 //! out, no I/O. Where nothing lies between, a [`tap`] watches the bytes go by.
 
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+mod answers;
 mod assemble;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test may panic")]

@@ -113,9 +113,11 @@ impl Opaque {
         (self.dialect == dialect).then_some(&self.value)
     }
 
-    /// The wire's `type`, for messages about it.
+    /// The wire's `type`, for messages about it. Gemini's nodes have none: their kind is the name of their field.
     pub fn type_name(&self) -> &str {
-        self.value.get("type").and_then(Value::as_str).unwrap_or("unknown")
+        let named = self.value.get("type").and_then(Value::as_str);
+        let field = || Some(self.value.as_object()?.keys().next()?.as_str());
+        named.or_else(field).unwrap_or("unknown")
     }
 }
 

@@ -44,7 +44,12 @@ impl Fold {
                 choice.finish = Some(*finish);
                 choice.carry.merge(carry);
             }
-            Event::Usage(usage) => self.response.usage = Some(*usage),
+            Event::Usage(mut usage) => {
+                if let Some(tier) = usage.service_tier.take() {
+                    self.response.service_tier = Some(tier);
+                }
+                self.response.usage = Some(*usage);
+            }
             Event::Ping | Event::Opaque(_) => {}
             Event::End(carry) => {
                 self.ended = true;

@@ -40,6 +40,9 @@ pub struct Usage {
     pub rejected_prediction: Option<u64>,
     /// Searches that the provider made, in calls: billed apart.
     pub web_searches: Option<u64>,
+    /// The tier that served, in OpenAI's words, where a stream says it only with its counts (Responses, Gemini): a
+    /// [`Response`](super::Response) has it in its own field.
+    pub service_tier: Option<String>,
     /// As its dialect wrote it: written again as it is for that dialect, with all that only it knows.
     pub original: Option<Opaque>,
 }

@@ -203,7 +203,12 @@ impl Told {
                     self.finish = Some(word.clone());
                 }
             }
-            Event::Usage(usage) => self.usage = Some(usage.as_ref().clone()),
+            Event::Usage(usage) => {
+                if usage.service_tier.is_some() {
+                    self.service_tier.clone_from(&usage.service_tier);
+                }
+                self.usage = Some(usage.as_ref().clone());
+            }
             Event::End(_) => self.is_complete = true,
             Event::Error(error) => self.error = Some(error.as_ref().clone()),
             Event::PartStop(..) | Event::Ping | Event::Opaque(_) => {}

@@ -367,8 +367,22 @@ pub(super) fn usage_from(value: Value, searches: Option<u64>) -> Usage {
         None => super::tap::usage(value.clone()),
     };
     usage.web_searches = searches;
+    usage.service_tier = tier_from(&value).map(str::to_owned);
     usage.original = Some(Opaque::new(DIALECT, value));
     usage
+}
+
+/// The tier that served, in OpenAI's words: Google's own API says `serviceTier`, Vertex says `trafficType`.
+fn tier_from(usage: &Value) -> Option<&'static str> {
+    let word = ["serviceTier", "service_tier", "trafficType", "traffic_type"]
+        .into_iter()
+        .find_map(|key| usage.get(key).and_then(Value::as_str))?;
+    match word.to_ascii_lowercase().trim_start_matches("service_tier_").trim_start_matches("on_demand_") {
+        "priority" => Some("priority"),
+        "flex" => Some("flex"),
+        "standard" | "on_demand" => Some("default"),
+        _ => None,
+    }
 }
 
 /// Whether usage counts anything: a stream's early chunks may only name the kind of traffic.

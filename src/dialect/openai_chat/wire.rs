@@ -233,6 +233,7 @@ pub(super) fn usage_from(value: Value) -> Usage {
         accepted_prediction: count("/completion_tokens_details/accepted_prediction_tokens"),
         rejected_prediction: count("/completion_tokens_details/rejected_prediction_tokens"),
         web_searches: None,
+        service_tier: None,
         original: Some(Opaque::new(DIALECT, value)),
     }
 }

@@ -263,9 +263,10 @@ pub(super) fn usage_to(usage: &Usage) -> Value {
     if let Some(own) = usage.original.as_ref().and_then(|original| original.for_dialect(DIALECT)) {
         return own.clone();
     }
+    // OpenAI's SDKs demand both.
     let input = Object::new()
         .with("cached_tokens", usage.cache_read.unwrap_or(0))
-        .with_some("cache_write_tokens", usage.cache_write());
+        .with("cache_write_tokens", usage.cache_write().unwrap_or(0));
     Object::new()
         .with("input_tokens", usage.input.unwrap_or(0))
         .with("input_tokens_details", input)

@@ -45,10 +45,11 @@ pub(in crate::dialect::gemini) fn response(body: Value) -> Result<Response, Faul
     let searches =
         choices.iter().filter_map(|choice| choice.carry.field(DIALECT, "groundingMetadata").and_then(wire::searches));
     let searches = searches.reduce(u64::saturating_add);
-    let usage = fields.take("usageMetadata").map(|usage| wire::usage_from(usage, searches));
+    let mut usage = fields.take("usageMetadata").map(|usage| wire::usage_from(usage, searches));
+    let service_tier = usage.as_mut().and_then(|usage| usage.service_tier.take());
     let mut carry = fields.carry(DIALECT);
     carry.merge(notes);
-    Ok(Response { id, model, created: None, choices, usage, service_tier: None, error: None, carry })
+    Ok(Response { id, model, created: None, choices, usage, service_tier, error: None, carry })
 }
 
 /// There is no candidate on the wire; the reason stands in `promptFeedback`, which is carried.

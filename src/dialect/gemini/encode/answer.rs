@@ -55,7 +55,15 @@ fn candidate(choice: &Choice, losses: &mut Losses) -> Value {
         }
         match part(each) {
             Some(value) => parts.push(value),
-            None => losses.ignored("content", DIALECT),
+            None => match &each.content {
+                Content::Opaque(opaque) => losses.ignored(opaque.type_name(), DIALECT),
+                Content::Text(_)
+                | Content::Refusal(_)
+                | Content::Media(_)
+                | Content::ToolCall(_)
+                | Content::ToolResult(_)
+                | Content::Reasoning(_) => losses.ignored("content", DIALECT),
+            },
         }
     }
     if note("no_content").is_none() {

@@ -132,9 +132,11 @@ impl Decoder {
         } else {
             self.started = true;
             self.id.clone_from(&id);
-            let usage = usage.clone().map(|usage| wire::usage_from(usage, None)).filter(wire::counts_anything);
+            let mut usage = usage.clone().map(|usage| wire::usage_from(usage, None));
+            let service_tier = usage.as_mut().and_then(|usage| usage.service_tier.take());
+            let usage = usage.filter(wire::counts_anything);
             let carry = fields.carry(DIALECT);
-            let start = Start { id, model, created: None, usage, service_tier: None, carry };
+            let start = Start { id, model, created: None, usage, service_tier, carry };
             out.push(Event::Start(Box::new(start)));
         }
         let places = Path::ROOT.key("candidates");

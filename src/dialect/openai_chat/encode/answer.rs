@@ -67,7 +67,11 @@ fn put_message(message: &mut Object, choice: &Choice, losses: &mut Losses) {
         match &part.content {
             Content::Text(text) => {
                 let content = content.get_or_insert_default();
-                annotations.extend(citations(text, content));
+                let told = citations(text, content);
+                if told.len() < text.citations.len() {
+                    losses.ignored("annotations", DIALECT);
+                }
+                annotations.extend(told);
                 content.push_str(&text.text);
             }
             Content::Refusal(words) => refusal.get_or_insert_default().push_str(words),

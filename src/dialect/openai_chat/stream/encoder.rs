@@ -1,7 +1,8 @@
 //! Writes a caller's chat stream.
 //!
 //! Each choice begins with its `role` and ends with its `finish_reason`; the usage chunk has empty `choices` and comes
-//! only if it was asked for; `[DONE]` comes only after a proper end. Thoughts go out as `reasoning_content` piece by
+//! only if it was asked for; `[DONE]` comes only after a proper end. Annotations are told all at once, in front of the finish,
+//! as OpenAI does it: its SDKs can neither join lists (Python) nor do they try to (JavaScript). Thoughts go out as `reasoning_content` piece by
 //! piece; if they are sealed, an entry of `reasoning_details` with all of them follows when they end.
 
 use std::collections::BTreeMap;
@@ -36,6 +37,10 @@ struct State {
     calls: u64,
     /// How many entries of `reasoning_details` have been sent.
     details: usize,
+    /// How many images have been sent.
+    images: u64,
+    /// Where the text comes from; not sent yet.
+    annotations: Vec<Value>,
     /// Characters of text sent.
     written: u64,
     parts: BTreeMap<u32, Open>,
@@ -178,7 +183,11 @@ impl Encoder {
                     Source::Url { url, .. } => Some(url.clone()),
                     Source::FileId { .. } | Source::Text { .. } => None,
                 };
-                chunks.extend(url.map(|url| json!({"images": [{"type": "image_url", "image_url": {"url": url}}]})));
+                if let Some(url) = url {
+                    let image = json!({"type": "image_url", "image_url": {"url": url}, "index": state.images});
+                    state.images += 1;
+                    chunks.push(json!({"images": [image]}));
+                }
             }
             Content::Text(_)
             | Content::Refusal(_)
@@ -231,10 +240,8 @@ impl Encoder {
             }
             Delta::Citation(citation) => {
                 let len = state.written.saturating_sub(open.offset);
-                match wire::citation_to(citation, open.offset, len) {
-                    Some(annotation) => json!({"annotations": [annotation]}),
-                    None => return,
-                }
+                state.annotations.extend(wire::citation_to(citation, open.offset, len));
+                return;
             }
             Delta::Logprobs(logprobs) => {
                 let logprobs = json!({"content": wire::logprobs_to(logprobs), "refusal": null});
@@ -268,6 +275,10 @@ impl Encoder {
 
     fn choice_finish(&mut self, choice: u32, finish: &Finish, carry: &Carry, out: &mut Vec<u8>) {
         self.begin(choice, out);
+        let annotations = self.choices.get_mut(&choice).map(|state| std::mem::take(&mut state.annotations));
+        if let Some(annotations) = annotations.filter(|annotations| !annotations.is_empty()) {
+            self.chunk(choice, json!({"annotations": annotations}), out);
+        }
         let (word, native) = wire::finish_to(finish);
         let body = Object::new()
             .with("index", choice)

@@ -253,7 +253,7 @@ impl<'a> Items<'a> {
             Content::Text(text) => {
                 let without_address = |citation: &&crate::ir::Citation| wire::citation_to(citation, 0).is_none();
                 if text.citations.iter().any(|citation| without_address(&citation)) {
-                    self.losses.ignored("citations", DIALECT);
+                    self.losses.ignored("annotations", DIALECT);
                 }
                 self.speak(&part.carry, text_part(text, &part.carry));
                 self.seal(part, Attach::Text);

@@ -315,7 +315,7 @@ impl Decoder {
         }
         let finish = decode::finish(&fields, self.parts.has_calls);
         out.push(Event::Finish(0, Box::new(finish), Carry::NONE));
-        for key in ["id", "object", "model", "created_at", "usage"] {
+        for key in ["id", "object", "model", "created_at", "usage", "service_tier"] {
             fields.forget(key);
         }
         self.over = true;
@@ -330,6 +330,8 @@ impl Decoder {
             let mut usage = wire::usage_from(usage.clone());
             let told = decode::searches(&[], response.get("tool_usage"));
             usage.web_searches = told.or(Some(self.searches).filter(|count| *count > 0));
+            // At the beginning it is the one that was asked for: `auto`.
+            usage.service_tier = response.get("service_tier").and_then(Value::as_str).map(str::to_owned);
             out.push(Event::Usage(Box::new(usage)));
         }
     }

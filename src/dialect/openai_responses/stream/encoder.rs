@@ -28,6 +28,8 @@ pub struct Encoder {
     groups: Arc<Namespaces>,
     sequencer: Sequencer,
     record: Record,
+    /// What every whole response begins with.
+    head: Map<String, Value>,
     /// The provider's id for the answer, of which ids of items are made.
     answer: String,
     message: Option<Message>,
@@ -93,6 +95,7 @@ impl Encoder {
             asked: asked.clone(),
             sequencer: Sequencer::new(),
             record: Record::default(),
+            head: Map::new(),
             answer: asked.fallback_id.clone(),
             message: None,
             open: None,
@@ -113,7 +116,7 @@ impl Encoder {
             Event::Delta(_, delta) => self.delta(delta, out),
             Event::PartStop(_, carry) => self.part_stop(carry, out),
             Event::Finish(_, finish, _) => self.finish = Some(*finish),
-            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Usage(usage) => self.usage(*usage),
             Event::Ping => sse::write_comment(out, "keepalive"),
             Event::Opaque(_) => {}
             Event::End(_) => self.end(out),
@@ -127,10 +130,20 @@ impl Encoder {
         }
         let tier = start.service_tier.as_deref();
         let (id, model) = (start.id.as_deref(), start.model.as_deref());
-        self.record.set_head(head(&self.asked, id, model, start.created, tier, &start.carry));
+        self.head = head(&self.asked, id, model, start.created, tier, &start.carry);
+        self.record.set_head(&self.head);
         self.usage = start.usage;
         self.started = true;
         self.record.begun(out);
+    }
+
+    /// What it took, and perhaps the tier that served: the last event repeats both.
+    fn usage(&mut self, mut usage: Usage) {
+        if let Some(tier) = usage.service_tier.take() {
+            self.head.insert("service_tier".to_owned(), tier.into());
+            self.record.set_head(&self.head);
+        }
+        self.usage = Some(usage);
     }
 
     /// An id for the next item.
@@ -533,7 +546,7 @@ impl Encoder {
 
     fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.started, true) {
-            self.record.set_head(head(&self.asked, None, None, None, None, &Carry::NONE));
+            self.record.set_head(&head(&self.asked, None, None, None, None, &Carry::NONE));
         }
         self.over = true;
         self.record.failed(error, self.usage.as_ref(), out);

@@ -23,9 +23,9 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// The response's fields that are known from the beginning.
-    pub(super) fn set_head(&mut self, head: Map<String, Value>) {
-        let text = Value::Object(head).to_string();
+    /// The response's fields that do not depend on how it ends.
+    pub(super) fn set_head(&mut self, head: &Map<String, Value>) {
+        let text = serde_json::to_string(head).unwrap_or_default();
         self.head = text.trim_start_matches('{').strip_suffix('}').unwrap_or_default().into();
     }
 
