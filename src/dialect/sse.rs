@@ -7,6 +7,7 @@
 use std::io::Write as _;
 
 use memchr::memchr2;
+use serde_json::Value;
 
 /// The largest event that is taken, in bytes: an image comes in one event.
 pub const MAX_EVENT: usize = 64 * 1024 * 1024;
@@ -130,11 +131,30 @@ pub fn write(out: &mut Vec<u8>, data: &str) {
     out.push(b'\n');
 }
 
+/// Writes an event whose data is this value: its JSON has no line break.
+pub fn write_json(out: &mut Vec<u8>, value: &Value) {
+    out.extend_from_slice(b"data: ");
+    json_to(out, value);
+    out.extend_from_slice(b"\n\n");
+}
+
+/// Appends a value as JSON: through `Display`, as `to_string` goes, it takes a third longer.
+pub fn json_to(out: &mut Vec<u8>, value: &Value) {
+    // Writing into memory cannot fail, and no map's key is anything but a text.
+    let _ = serde_json::to_writer(out, value);
+}
+
 /// Writes an event with its name.
 pub fn write_named(out: &mut Vec<u8>, name: &str, data: &str) {
     // Writing into memory cannot fail.
     let _ = writeln!(out, "event: {name}");
     write(out, data);
+}
+
+/// Writes an event with its name, whose data is this value.
+pub fn write_named_json(out: &mut Vec<u8>, name: &str, value: &Value) {
+    let _ = writeln!(out, "event: {name}");
+    write_json(out, value);
 }
 
 /// Writes a comment, which keeps a connection alive and means nothing.

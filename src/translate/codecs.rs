@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Strictness, Upstream, judge};
 use crate::dialect::{
     Asked, Codec, Dialect, Encoded, EncodedRequest, RequestHead, StreamDecoder, StreamEncoder, Target, anthropic,
-    gemini, openai_chat, openai_responses,
+    gemini, openai_chat, openai_responses, sse,
 };
 use crate::fault::{Fault, FaultKind};
 use crate::ir::{Event, Request, Response};
@@ -76,7 +76,14 @@ pub(super) fn decode_value(caller: Dialect, body: Value, head: &RequestHead) -> 
 /// any loss. The field is named.
 pub fn encode(request: &Request, target: &Target, strictness: Strictness) -> Result<Upstream, Fault> {
     let EncodedRequest { body, losses, adaptions } = encode_value(request, target, strictness)?;
-    Ok(Upstream { body: body.to_string().into_bytes(), losses, adaptions })
+    Ok(Upstream { body: bytes(&body), losses, adaptions })
+}
+
+/// A document's text.
+pub(super) fn bytes(document: &Value) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(512);
+    sse::json_to(&mut bytes, document);
+    bytes
 }
 
 pub(super) fn encode_value(

@@ -67,7 +67,7 @@ pub fn encode(request: &Request, target: &Target, strictness: Strictness) -> Res
         }
         (Dialect::Gemini, body) => Some(body),
     };
-    Ok(Question { body: body.map(|body| body.to_string().into_bytes()), losses })
+    Ok(Question { body: body.map(|body| codecs::bytes(&body)), losses })
 }
 
 /// What Anthropic's count takes of a request.
@@ -200,7 +200,7 @@ fn tokens(text: &str) -> usize {
 }
 
 fn json_tokens(value: &Value) -> usize {
-    value.to_string().len().div_ceil(BYTES_PER_TOKEN)
+    codecs::bytes(value).len().div_ceil(BYTES_PER_TOKEN)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::dialect::{Adaptions, Asked, Dialect, sse};
 use crate::fault::{Fault, FaultKind};
 use crate::ir::{ApiError, ErrorKind, Event, Losses, Response, Usage};
 
-use super::codecs::{AnyDecoder, AnyEncoder, decode_response, encode_response};
+use super::codecs::{AnyDecoder, AnyEncoder, bytes, decode_response, encode_response};
 use super::restore::Restore;
 
 /// Turns one answer.
@@ -87,7 +87,7 @@ impl Transcoder {
         let told = Told::by(&response);
         let response = Restore::new(self.adaptions.clone(), self.caller, self.provider).whole(response);
         let encoded = encode_response(self.caller, &response, &self.asked)?;
-        Ok(Whole { body: encoded.body.to_string().into_bytes(), losses: encoded.losses, told })
+        Ok(Whole { body: bytes(&encoded.body), losses: encoded.losses, told })
     }
 
     /// Turns a stream.

@@ -115,7 +115,7 @@ fn foreign(request: &Request, target: &Target) -> EncodedRequest {
         (true, _) | (_, true) => parameters::output(request, target, &mut config, &mut losses),
     }
     if !functions.is_empty() {
-        body.put("tools", json!([{"functionDeclarations": functions}]));
+        body.put("tools", vec![Value::from(Object::new().with("functionDeclarations", functions))]);
         let choice = choice.as_ref().filter(|choice| choice.mode != ToolMode::Auto);
         let config = choice.and_then(|choice| wire::tool_choice_to(choice, &mut |name| names.wire(name).into_owned()));
         if let Some(config) = config {

@@ -67,7 +67,9 @@ pub(super) fn write(
     let messages: Vec<Value> = writer
         .out
         .into_iter()
-        .map(|(role, content)| json!({"role": wire::role_to(role), "content": shortest(content)}))
+        .map(|(role, content)| {
+            Object::new().with("role", wire::role_to(role)).with("content", shortest(content)).into()
+        })
         .collect();
     let lost_thoughts = needs_thoughts(&messages);
     Conversation {

@@ -90,7 +90,7 @@ impl Encoder {
             Event::Ping => sse::write_named(out, "ping", r#"{"type": "ping"}"#),
             Event::Opaque(opaque) => {
                 if let Some(own) = opaque.for_dialect(DIALECT) {
-                    sse::write_named(out, opaque.type_name(), &own.to_string());
+                    sse::write_named_json(out, opaque.type_name(), own);
                 }
             }
             Event::End(carry) => self.end(&carry, out),
@@ -344,7 +344,7 @@ impl Encoder {
 
 /// Writes an event, whose name and `type` are the same.
 fn write(kind: &str, event: Object, out: &mut Vec<u8>) {
-    sse::write_named(out, kind, &Value::from(event).to_string());
+    sse::write_named_json(out, kind, &event.into());
 }
 
 /// Messages has one choice.

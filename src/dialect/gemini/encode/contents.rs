@@ -154,9 +154,10 @@ pub(super) fn foreign(
             .approximated("messages", "has only instructions, which Gemini does not answer: sent as the user's");
         writer.push("user", std::mem::take(&mut system));
     }
-    let contents =
-        writer.out.into_iter().map(|(role, parts)| json!({"role": role, "parts": parts})).collect::<Vec<Value>>();
-    Conversation { contents, system: (!system.is_empty()).then(|| json!({"parts": system})) }
+    // Not by `json!`, which would copy all parts once more.
+    let content = |(role, parts): (&str, Vec<Value>)| Object::new().with("role", role).with("parts", parts).into();
+    let contents = writer.out.into_iter().map(content).collect();
+    Conversation { contents, system: (!system.is_empty()).then(|| Object::new().with("parts", system).into()) }
 }
 
 impl Writer<'_> {

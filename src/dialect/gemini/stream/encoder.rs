@@ -117,12 +117,11 @@ impl State {
 
     /// Writes one element.
     fn write(&mut self, value: &Value, out: &mut Vec<u8>) {
-        let json = value.to_string();
         if !self.is_array {
-            return sse::write(out, &json);
+            return sse::write_json(out, value);
         }
         out.extend_from_slice(if self.elements == 0 { b"[" } else { b",\r\n" });
-        out.extend_from_slice(json.as_bytes());
+        sse::json_to(out, value);
         self.elements += 1;
     }
 
@@ -134,8 +133,8 @@ impl State {
 
     /// Writes a part, or a piece of one.
     fn piece(&mut self, choice: u32, part: Value, out: &mut Vec<u8>) {
-        let content = json!({"parts": [part], "role": "model"});
-        self.chunk(json!([{"content": content, "index": choice}]), None, out);
+        let content = Object::new().with("parts", vec![part]).with("role", "model");
+        self.chunk(vec![Value::from(Object::new().with("content", content).with("index", choice))], None, out);
     }
 
     fn part_start(&mut self, at: PartAt, part: Part, out: &mut Vec<u8>) {
@@ -173,7 +172,7 @@ impl State {
         let piece = match delta {
             Delta::Text(text) | Delta::Refusal(text) => {
                 open.text.push_str(&text);
-                Some(text).filter(|text| !text.is_empty()).map(|text| json!({"text": text}))
+                Some(text).filter(|text| !text.is_empty()).map(|text| Object::new().with("text", text).into())
             }
             Delta::Reasoning { text, kind, delta } => {
                 let Content::Reasoning(Reasoning { texts, .. }) = &mut open.part.content else { return };

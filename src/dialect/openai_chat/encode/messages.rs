@@ -293,7 +293,7 @@ impl Writer<'_> {
             shown.push(json!({"type": "text", "text": format!("Attached to the result of tool call {id}:")}));
             shown.append(&mut media);
         }
-        self.out.push(json!({"role": "tool", "tool_call_id": id, "content": text}));
+        self.out.push(Object::new().with("role", "tool").with("tool_call_id", id).with("content", text).into());
     }
 
     /// One message for the whole turn: text, refusal, calls. Thoughts have no place in a request.

@@ -71,7 +71,7 @@ impl Writer<'_> {
 
     fn speak(&mut self, role: Role, content: Vec<Value>) {
         if !content.is_empty() {
-            self.out.push(json!({"type": "message", "role": wire::role_to(role), "content": content}));
+            self.out.push(Object::typed("message").with("role", wire::role_to(role)).with("content", content).into());
         }
     }
 
@@ -123,7 +123,7 @@ impl Writer<'_> {
             Value::from(parts)
         };
         let id = mark::portable_id(&result.call_id);
-        self.out.push(json!({"type": kind, "call_id": id, "output": output}));
+        self.out.push(Object::typed(kind).with("call_id", id).with("output", output).into());
     }
 
     fn assistant(&mut self, turn: &adapt::Turn<'_>) {
