@@ -15,10 +15,19 @@ mod codecs;
 pub mod count;
 mod errors;
 #[cfg(test)]
+mod found;
+#[cfg(test)]
 mod pairs;
 pub mod plan;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test may panic")]
+mod properties;
 mod restore;
+#[cfg(test)]
+mod table;
 pub mod tap;
+// Its data is the catalog's, which is not fuzzed.
+#[cfg(not(fuzzing))]
 mod traits;
 mod transcoder;
 
@@ -26,6 +35,7 @@ pub use assemble::{Assembled, assemble};
 pub use codecs::{decode, encode};
 pub use errors::{decode_error, encode_error};
 pub use plan::{Plan, plan};
+#[cfg(not(fuzzing))]
 pub use traits::{Traits, TraitsError};
 pub use transcoder::{Told, TranscodedStream, Transcoder, Whole};
 

@@ -1,6 +1,8 @@
 //! What the tests of all four codecs share: the corpus, and the laws as assertions.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
+pub(crate) mod values;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -4,6 +4,9 @@ use super::{Carry, Dialect};
 use serde_json::Value;
 use std::fmt;
 
+/// Loose fields that name something which a provider keeps, and without which the answer would be to another question.
+const KEPT: &[&str] = &["previous_response_id", "conversation", "prompt", "container", "cachedContent"];
+
 /// One thing that was lost, and how bad that is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
@@ -39,15 +42,15 @@ impl Losses {
     /// Adds one. The same field with the same or a lesser severity is not told twice, and of a very long list only the
     /// first are kept, so that the work stays linear. A refusal is always kept.
     pub fn add(&mut self, severity: Severity, field: impl Into<String>, reason: impl Into<String>) {
-        const KEPT: usize = 64;
-        if self.0.len() >= KEPT && severity != Severity::Refused {
+        const MOST: usize = 64;
+        if self.0.len() >= MOST && severity != Severity::Refused {
             return;
         }
         let field = field.into();
-        if self.0.len() < KEPT && self.0.iter().any(|loss| loss.field == field && loss.severity >= severity) {
+        if self.0.len() < MOST && self.0.iter().any(|loss| loss.field == field && loss.severity >= severity) {
             return;
         }
-        if self.0.len() >= KEPT && self.refusal().is_some() {
+        if self.0.len() >= MOST && self.refusal().is_some() {
             return;
         }
         self.0.push(Loss { field, severity, reason: reason.into() });
@@ -82,7 +85,15 @@ impl Losses {
                 Value::Object(map) => map.is_empty(),
                 Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
             };
-            if !says_nothing && !known.contains(&key.as_str()) {
+            if says_nothing || known.contains(&key.as_str()) {
+                continue;
+            }
+            if KEPT.contains(&key.as_str()) {
+                self.refused(
+                    key.as_str(),
+                    format!("names what the provider of {dialect} keeps, and {target} cannot read"),
+                );
+            } else {
                 self.ignored(format!("{prefix}{key}"), target);
             }
         }

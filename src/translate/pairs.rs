@@ -7,7 +7,7 @@ use super::codecs::{decode_response, encode_response};
 use super::{Strictness, Transcoder, decode, encode};
 use crate::dialect::testing::{Sample, fixtures, recorded};
 use crate::dialect::{Adaptions, Asked, Delivery, Dialect, RequestHead, Target};
-use crate::ir::{Content, Event, FinishReason, Part, Request, Response};
+use crate::ir::{CallKind, Content, Event, FinishReason, Part, Request, Response};
 
 const PAIRS: [(Dialect, Dialect); 8] = [
     (Dialect::OpenAiChat, Dialect::Anthropic),
@@ -22,15 +22,15 @@ const PAIRS: [(Dialect, Dialect); 8] = [
 
 /// What has to survive of an answer or a conversation, in a form that can be compared.
 #[derive(Debug, Default, PartialEq)]
-struct Said {
-    text: String,
-    thoughts: String,
-    calls: Vec<(String, Value)>,
-    results: Vec<String>,
+pub(super) struct Said {
+    pub(super) text: String,
+    pub(super) thoughts: String,
+    pub(super) calls: Vec<(String, Value)>,
+    pub(super) results: Vec<String>,
 }
 
 impl Said {
-    fn by<'p>(parts: impl IntoIterator<Item = &'p Part>) -> Self {
+    pub(super) fn by<'p>(parts: impl IntoIterator<Item = &'p Part>) -> Self {
         let mut said = Self::default();
         parts.into_iter().for_each(|part| said.add(part));
         said
@@ -43,8 +43,11 @@ impl Said {
             Content::Reasoning(reasoning) => self.thoughts.push_str(&reasoning.joined()),
             Content::ToolCall(call) => {
                 let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
-                let mut arguments = serde_json::from_str(arguments).unwrap_or(Value::from(call.arguments.as_str()));
-                // A freeform input.
+                let mut arguments = match call.kind {
+                    CallKind::Function => serde_json::from_str(arguments).unwrap_or(Value::from(arguments)),
+                    CallKind::Custom => Value::from(call.arguments.as_str()),
+                };
+                // A freeform input, as a function's.
                 if let Some(input) = arguments.get_mut("input").filter(|input| input.is_string()) {
                     arguments = input.take();
                 }
@@ -53,26 +56,30 @@ impl Said {
             Content::ToolResult(result) => {
                 let texts = result.parts.iter().filter_map(Part::as_text).collect::<Vec<_>>();
                 // Media follow in a message of their own where a result takes none.
-                let text = texts.concat().replace("See the attachment in the next message.", "");
-                self.results.push(text.replace('\n', "").replace("Error: ", ""));
+                let mut text = texts.concat();
+                for instead in ["See the attachment in the next message.", "See the attachment after the results."] {
+                    text = text.replace(instead, "");
+                }
+                // Where a dialect has no field for a failure, its text begins with the word.
+                self.results.push(text.trim_start().trim_start_matches("Error:").replace([' ', '\n'], ""));
             }
             Content::Media(_) | Content::Opaque(_) => {}
         }
     }
 }
 
-fn of_answer(response: &Response) -> Said {
+pub(super) fn of_answer(response: &Response) -> Said {
     Said::by(response.choices.iter().take(1).flat_map(|choice| &choice.parts))
 }
 
-fn counts(response: &Response) -> [Option<u64>; 3] {
+pub(super) fn counts(response: &Response) -> [Option<u64>; 3] {
     let usage = response.usage.clone().unwrap_or_default();
     // What was not said is none.
     [usage.input, usage.output, usage.cache_read].map(|count| count.filter(|count| *count > 0))
 }
 
 /// The reason, as coarse as chat says it.
-fn reason(response: &Response) -> Option<FinishReason> {
+pub(super) fn reason(response: &Response) -> Option<FinishReason> {
     let reason = response.choices.first()?.finish.as_ref()?.reason.clone();
     let coarser = [
         (FinishReason::ProhibitedContent, FinishReason::ContentFilter),
@@ -162,7 +169,7 @@ fn streams_survive_another_dialect_and_come_back() {
     }
 }
 
-fn folded(dialect: Dialect, bytes: &[u8]) -> Response {
+pub(super) fn folded(dialect: Dialect, bytes: &[u8]) -> Response {
     let mut decoder = super::codecs::AnyDecoder::new(dialect).unwrap();
     let mut events: Vec<Event> = Vec::new();
     let mut parser = crate::dialect::sse::Parser::new();

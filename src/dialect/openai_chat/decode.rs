@@ -325,6 +325,9 @@ fn tool_call(value: Value, path: Path<'_>) -> Result<Part, Fault> {
     };
     let mut carry = fields.carry(DIALECT);
     note_rest(&mut carry, "call", inner.rest());
+    if arguments.as_ref().is_some_and(String::is_empty) {
+        carry.note(DIALECT, "arguments", "empty");
+    }
     let call = ToolCall { id, name, arguments: arguments.unwrap_or_default(), kind };
     Ok(Part::new(Content::ToolCall(call)).carrying(carry))
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{DIALECT, wire};
 use crate::dialect::{Adaptions, EncodedRequest, Object, OutputTokensField, ReasoningStyle, Target, adapt};
-use crate::ir::{Effort, Losses, Request, Sampling, Tool};
+use crate::ir::{Effort, Losses, Request, Sampling, Tool, Visibility};
 
 pub(super) use answer::{reasoning_detail, response};
 
@@ -141,6 +141,10 @@ fn foreign_parameters(
             }
             ReasoningStyle::Budget { .. } => body.put("reasoning_effort", effort.as_str()),
         }
+    }
+    let shown = request.reasoning.as_ref().and_then(|ask| ask.visibility.as_ref());
+    if shown.is_some_and(|shown| *shown != Visibility::Hidden) {
+        losses.ignored("reasoning.summary", DIALECT);
     }
     if let Some(output) = &request.output {
         match wire::output_to(output) {

@@ -7,7 +7,7 @@ use serde_json::{Number, Value};
 
 use crate::dialect::anthropic::{DIALECT, wire};
 use crate::dialect::{Capabilities, Object, Off, ReasoningStyle, adapt};
-use crate::ir::{Budget, Effort, Losses, ReasoningAsk, Request, Sampling, Severity};
+use crate::ir::{Budget, Effort, Losses, ReasoningAsk, Request, Sampling, Severity, Visibility};
 
 /// What of a conversation keeps a model from thinking by a budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,6 +102,11 @@ pub(super) fn plan(request: &Request, can: &Capabilities, obstacles: Obstacles, 
             }
         }
     }
+    // Nothing is shown where nothing is thought.
+    let shown = ask.visibility.as_ref().is_some_and(|shown| *shown != Visibility::Hidden);
+    if shown && !wants && !ask.is_off() {
+        losses.ignored("reasoning.summary", DIALECT);
+    }
     plan
 }
 
@@ -153,7 +158,7 @@ fn budget(
             return None;
         }
     }
-    let was_said = matches!(ask.budget, Some(Budget::Tokens(said)) if said > 0);
+    let was_said = matches!(ask.budget, Some(Budget::Tokens(said)) if said > 0) || ask.effort.is_some();
     if was_said && tokens != asked {
         losses.approximated("reasoning", format!("is a budget of {tokens} tokens here, not {asked}"));
     }

@@ -78,7 +78,9 @@ fn put_message(message: &mut Object, choice: &Choice, losses: &mut Losses) {
             Content::ToolCall(call) => {
                 let kind = wire::kind_to(call.kind);
                 let mut inner = call_fields(call, &call.name);
-                if call.arguments.is_empty() && call.kind == CallKind::Function && part.carry.is_empty() {
+                let was_empty = part.carry.has_note(DIALECT, "arguments");
+                if call.arguments.is_empty() && call.kind == CallKind::Function && !was_empty {
+                    // Callers read the text as JSON.
                     inner.put("arguments", "{}");
                 }
                 super::put_noted(&mut inner, &part.carry, "call");
