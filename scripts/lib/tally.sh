@@ -72,3 +72,8 @@ read_pytest() {
 read_node() {
   awk '/^# pass / { passed += $3 } /^# (fail|cancelled) / { failed += $3 } END { print passed + 0, failed + 0 }' "$1"
 }
+
+# "PASS sse" and "FAIL answer"
+read_fuzz() {
+  awk '/^PASS / { passed += 1 } /^FAIL / { failed += 1 } END { print passed + 0, failed + 0 }' "$1"
+}
