@@ -9,5 +9,6 @@ pub mod listen;
 pub mod migrations;
 pub mod oauth_tokens;
 mod schema;
+pub mod spool;
 mod tls;
 pub mod users;
