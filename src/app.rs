@@ -200,8 +200,9 @@ impl App {
         limiter.join().await;
         // A thread that may be slow, and that outlives the HTTP workers too.
         let back_office = Arbiter::new();
-        let analytics = Analytics::start(&config.load().analytics, clock.clone(), &back_office.handle());
-        let providers = Providers::start(config.clone(), clock.clone(), Tls::web()?, &control.handle());
+        let tls = Tls::web()?;
+        let analytics = Analytics::start(&config.load().analytics, clock.clone(), tls.clone(), &back_office.handle());
+        let providers = Providers::start(config.clone(), clock.clone(), tls, &control.handle());
         let gateway = Arc::new(Gateway {
             config,
             catalog: Arc::new(catalog),

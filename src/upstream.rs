@@ -8,4 +8,5 @@ pub mod classify;
 pub mod client;
 pub mod endpoint;
 pub mod headers;
+pub mod posthog;
 pub mod retry;

@@ -3,27 +3,35 @@
 //! A call's thread puts a [`Generation`] into a bounded buffer, and goes on. Everything else happens on a thread that belongs to
 //! the actor alone: the event is written, packed with its neighbours, put into a file, and sent from there.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
 
 use actix::Addr;
 use actix_rt::ArbiterHandle;
-use serde::Serialize;
 use tokio::sync::Notify;
 
 use self::buffer::{Buffer, Load, Put};
 use self::clerk::{Clerk, Close};
 use self::counts::{Counts, Dropped};
+use self::desk::Desk;
+use self::queue::FileState;
+pub use self::standing::Standing;
 use crate::actors::guarded::{self, Vitals};
 use crate::actors::report::ActorReport;
 use crate::analytics::generation::Generation;
 use crate::clock::Clock;
 use crate::config::analytics::Analytics as Settings;
+use crate::store::spool::Depth;
+use crate::upstream::client::Tls;
 
 mod buffer;
 mod clerk;
 mod counts;
+mod courier;
+mod desk;
+mod queue;
+pub mod standing;
 
 /// Messages that may wait for the actor: signs of life, and the end.
 const MAILBOX: usize = 16;
@@ -43,32 +51,25 @@ struct Shared {
     buffer: Buffer<Generation>,
     /// The first one lies in the buffer.
     begun: Notify,
-    /// The buffer is half full, or there is no time to wait for more.
+    /// The buffer is half full.
     pressed: Notify,
     counts: Counts,
+    /// What the file holds, what memory holds, and how the file is.
+    depths: Mutex<(Depth, Depth, FileState)>,
+    clock: Clock,
     vitals: Arc<Vitals>,
-}
-
-/// How events stand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Standing {
-    /// Whether there are any.
-    pub is_on: bool,
-    /// Between a call's end and the file.
-    pub buffered_events: usize,
-    /// What these hold.
-    pub buffered_bytes: usize,
-    /// Taken in since the start.
-    pub recorded: u64,
-    /// Given up since the start, by reason.
-    pub dropped: BTreeMap<&'static str, u64>,
 }
 
 impl Analytics {
     /// Starts the actor on a thread that should be its own, and has to outlive the calls'.
-    pub fn start(settings: &Settings, clock: Clock, arbiter: &ArbiterHandle) -> Self {
-        let vitals =
-            Vitals::new("analytics", "events", "events wait in memory, and are lost if they are too many", clock);
+    pub fn start(settings: &Settings, clock: Clock, tls: Tls, arbiter: &ArbiterHandle) -> Self {
+        let vitals = Vitals::new(
+            "analytics",
+            "events",
+            "events of ended calls wait in memory, and are dropped once they are too many",
+            clock.clone(),
+        );
+        let file = if settings.spool.is_some() { FileState::Good } else { FileState::None };
         let shared = Arc::new(Shared {
             is_on: settings.api_key.is_some(),
             is_closed: AtomicBool::new(false),
@@ -76,11 +77,13 @@ impl Analytics {
             begun: Notify::new(),
             pressed: Notify::new(),
             counts: Counts::default(),
+            depths: Mutex::new((Depth::default(), Depth::default(), file)),
+            clock: clock.clone(),
             vitals: Arc::clone(&vitals),
         });
         let actor = guarded::start_in(arbiter, &vitals, MAILBOX, {
-            let shared = Arc::clone(&shared);
-            move |_| Clerk::new(shared)
+            let (shared, settings) = (Arc::clone(&shared), settings.clone());
+            move |_| Clerk::new(Desk::new(shared, settings, clock), tls)
         });
         Self { shared, actor }
     }
@@ -113,27 +116,54 @@ impl Analytics {
         shared.counts.recorded();
     }
 
-    /// Brings to an end what was handed in. For the end, when no call is under way any more.
+    /// Brings to an end what was handed in: it is written to the file, and sent as far as PostHog takes it within a few seconds.
+    /// For the end, when no call is under way any more.
     pub async fn close(&self) {
-        // The actor is gone only if its thread is.
-        let _ = self.actor.send(Close).await;
+        if self.shared.is_on && self.actor.send(Close).await.is_err() {
+            tracing::error!("the thread of analytics has ended too early; its last events are lost");
+        }
     }
 
     /// How events stand, for operators.
     pub fn standing(&self) -> Standing {
-        let Load { events, bytes } = self.shared.buffer.held();
-        let counts = &self.shared.counts;
+        let shared = &self.shared;
+        let counts = &shared.counts;
+        let held = shared.buffer.held();
+        let (file, memory, state) = *shared.depths.lock().unwrap_or_else(PoisonError::into_inner);
+        let load = |depth: Depth| standing::Load { events: depth.events, bytes: depth.bytes };
+        let now_ms = shared.clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let oldest_ms = file.oldest_ms.into_iter().chain(memory.oldest_ms).min();
         Standing {
-            is_on: self.shared.is_on,
-            buffered_events: events,
-            buffered_bytes: bytes,
+            is_on: shared.is_on,
+            buffer: standing::Load { events: held.events as u64, bytes: held.bytes as u64 },
+            spool: load(file),
+            spool_state: state.into(),
+            memory: load(memory),
+            oldest_age_ms: oldest_ms.map(|oldest| {
+                let age = i128::try_from(now_ms).unwrap_or(i128::MAX) - i128::from(oldest);
+                u64::try_from(age).unwrap_or_default()
+            }),
             recorded: counts.recorded_so_far(),
+            sent: counts.sent_so_far(),
+            refused: counts.refused_so_far().into_iter().collect(),
             dropped: counts.dropped_so_far().into_iter().collect(),
+            retries: counts.retried_so_far().into_iter().collect(),
         }
     }
 
     /// For `/health/actors`.
     pub fn report(&self) -> ActorReport {
         self.shared.vitals.report()
+    }
+}
+
+impl Shared {
+    /// Takes no more calls.
+    fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+
+    fn publish(&self, depths: (Depth, Depth, FileState)) {
+        *self.depths.lock().unwrap_or_else(PoisonError::into_inner) = depths;
     }
 }

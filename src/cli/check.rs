@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::config::analytics::{Analytics, WhenFull};
 use crate::config::products::{Capture, Limit, Mode, Per, Product};
 use crate::config::{Loaded, mask};
 
@@ -55,7 +56,11 @@ pub fn print(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
 
     writeln!(out, "analytics")?;
     match config.analytics.api_key {
-        Some(_) => writeln!(out, "  on          events go to {}", config.analytics.host)?,
+        Some(_) => {
+            writeln!(out, "  on          events go to {}", config.analytics.host)?;
+            writeln!(out, "  spool       {}", spool(&config.analytics))?;
+            writeln!(out, "  buffer      {}", buffer(&config.analytics))?;
+        }
         None => writeln!(out, "  off         LLM_GATEWAY_POSTHOG_API_KEY is not set")?,
     }
     if !loaded.ignored.is_empty() {
@@ -65,6 +70,25 @@ pub fn print(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Where events wait, and how many of them.
+fn spool(analytics: &Analytics) -> String {
+    let when_full = match analytics.when_full {
+        WhenFull::DropOldest => "then the oldest go",
+        WhenFull::DropNewest => "then the newest go",
+    };
+    let age = humantime::format_duration(analytics.spool_age);
+    match &analytics.spool {
+        Some(path) => {
+            format!("{} (up to {} bytes, {when_full}; for {age} at most)", path.display(), analytics.spool_bytes)
+        }
+        None => format!("none: events wait in memory (up to {} bytes, {when_full})", analytics.buffer_bytes),
+    }
+}
+
+fn buffer(analytics: &Analytics) -> String {
+    format!("up to {} events, {} bytes", analytics.buffer_events, analytics.buffer_bytes)
 }
 
 fn rules(product: &Product) -> String {

@@ -11,6 +11,8 @@ use crate::http::{self, extract, health, render};
 use crate::ids::ModelId;
 use crate::upstream::breaker::State as BreakerState;
 
+mod analytics;
+
 /// Stands for every model that is not in the catalog.
 const OTHER_MODEL: &str = "other";
 
@@ -87,16 +89,6 @@ fn moment(state: &http::State) -> Result<Vec<MetricFamily>, prometheus::Error> {
     for user in &users {
         user_cost.with_label_values(&[user.team.as_str(), user.user.as_str()]).set(user.spent.as_usd());
     }
-    let events = state.gateway.analytics.standing();
-    let buffered = vector("llm_gateway_analytics_buffered", "What lies between ended calls and the spool.", &["unit"])?;
-    buffered.with_label_values(&["events"]).set(i64::try_from(events.buffered_events).unwrap_or(i64::MAX));
-    buffered.with_label_values(&["bytes"]).set(i64::try_from(events.buffered_bytes).unwrap_or(i64::MAX));
-    let recorded = counter("llm_gateway_analytics_recorded_total", "Ended calls that were taken in as events.", &[])?;
-    recorded.with_label_values::<&str>(&[]).inc_by(events.recorded);
-    let dropped = counter("llm_gateway_analytics_dropped_total", "Events that were given up, by reason.", &["reason"])?;
-    for (reason, count) in &events.dropped {
-        dropped.with_label_values(&[reason]).inc_by(*count);
-    }
     let kept = IntGauge::new("llm_gateway_limit_counters", "Counters of spending that are kept.")?;
     kept.set(i64::try_from(state.gateway.limiter.counters()).unwrap_or(i64::MAX));
     let redis_gone =
@@ -109,12 +101,13 @@ fn moment(state: &http::State) -> Result<Vec<MetricFamily>, prometheus::Error> {
     families.extend(redis_gone.collect());
     families.extend(team_cost.collect());
     families.extend(user_cost.collect());
-    for gauges in [up, depth, open, remembered, buffered] {
+    for gauges in [up, depth, open, remembered] {
         families.extend(gauges.collect());
     }
-    for counters in [restarts, auth, recorded, dropped] {
+    for counters in [restarts, auth] {
         families.extend(counters.collect());
     }
+    families.extend(analytics::families(&state.gateway.analytics.standing())?);
     families.retain(|family| !family.get_metric().is_empty());
     Ok(families)
 }

@@ -17,6 +17,7 @@ use actix_http::{Method, StatusCode, Uri, Version};
 use awc::ClientResponse;
 use awc::error::SendRequestError;
 use bytes::Bytes;
+use url::Url;
 
 use self::body::Framing;
 pub use self::body::UpstreamBody;
@@ -25,8 +26,9 @@ pub use self::dial::Tls;
 use self::scope::Call;
 use self::timer::Timer;
 pub use super::classify::CallError;
-use super::endpoint::{Asked, Endpoint, Origin};
+use super::endpoint::{self, Asked, Endpoint, Origin};
 pub use super::headers::UpstreamHeaders;
+use super::headers::ours;
 use super::retry;
 use crate::config::timeouts::Timeouts;
 use crate::dialect::{Delivery, Dialect, Operation};
@@ -78,6 +80,31 @@ pub struct UpstreamHead {
     pub connected_in: Option<Duration>,
 }
 
+/// Where something is posted, and under which headers.
+#[derive(Clone, Debug)]
+pub struct Post {
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Post {
+    /// To this URL; `headers` come on top of those that each request has.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the URL.
+    pub fn to(url: &Url, headers: &[(HeaderName, HeaderValue)]) -> Result<Self, String> {
+        let origin = Origin::of(url)?;
+        // The scheme is always the plain one: TLS is spoken below the HTTP client, by `wire`.
+        let uri = format!("http://{}:{}{}", origin.host, origin.port, url.path());
+        let uri = Uri::try_from(uri).map_err(|error| error.to_string())?;
+        let mut sent = HeaderMap::new();
+        for (name, value) in ours(&endpoint::host(url)?).iter().chain(headers) {
+            sent.insert(name.clone(), value.clone());
+        }
+        Ok(Self { uri, headers: sent })
+    }
+}
+
 /// Connections to one origin, of one thread. Clones share them.
 #[derive(Clone)]
 pub struct Client(Rc<Connections>);
@@ -121,6 +148,27 @@ impl Client {
             timeouts,
             total: (!delivery.is_stream()).then(|| begun + timeouts.total),
         };
+        let call = Call::new(timeouts.connect);
+        match attempt.make(self.kept(), Rc::clone(&call)).await {
+            Err(error) if retry::is_worth_a_fresh_connection(&error, call.progress()) => {
+                attempt.make(self.fresh(), Call::new(timeouts.connect)).await
+            }
+            made => made,
+        }
+    }
+
+    /// Posts something that is not a call to a provider, and that may arrive twice.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn post(
+        &self,
+        post: &Post,
+        body: Bytes,
+        timeouts: &Timeouts,
+    ) -> Result<(UpstreamHead, UpstreamBody), CallError> {
+        let total = Some(Instant::now() + timeouts.total);
+        let attempt = Attempt { uri: post.uri.clone(), headers: post.headers.clone(), body, timeouts, total };
         let call = Call::new(timeouts.connect);
         match attempt.make(self.kept(), Rc::clone(&call)).await {
             Err(error) if retry::is_worth_a_fresh_connection(&error, call.progress()) => {

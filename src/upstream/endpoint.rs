@@ -129,7 +129,11 @@ impl Endpoint {
 }
 
 impl Origin {
-    fn of(base: &Url) -> Result<Self, String> {
+    /// The one that a URL names.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the URL.
+    pub fn of(base: &Url) -> Result<Self, String> {
         let transport = match base.scheme() {
             "http" => Transport::Plain,
             "https" => Transport::Tls,
@@ -142,7 +146,7 @@ impl Origin {
     }
 }
 
-fn host(base: &Url) -> Result<HeaderValue, String> {
+pub(super) fn host(base: &Url) -> Result<HeaderValue, String> {
     let host = base.host_str().unwrap_or_default();
     let host = base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     HeaderValue::try_from(host).map_err(|_| "the base URL's host cannot be put into a header".to_owned())

@@ -68,6 +68,8 @@ fn check_shows_what_would_run_and_hides_what_opens_doors() {
       claude-3-5-sonnet = claude-3-5-sonnet-20241022
     analytics
       on          events go to https://us.i.posthog.com/
+      spool       llm-gateway-events.db (up to 536870912 bytes, then the oldest go; for 7days at most)
+      buffer      up to 50000 events, 134217728 bytes
     ignored variables
       LLM_GATEWAY_PORT
     ");

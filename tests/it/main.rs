@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod actors;
+mod analytics;
 mod auth;
 mod bad_input;
 mod breaker;

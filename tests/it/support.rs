@@ -10,6 +10,7 @@ pub(crate) mod keys;
 pub(crate) mod own_postgres;
 pub(crate) mod own_redis;
 pub(crate) mod postgres;
+pub(crate) mod posthog;
 pub(crate) mod proxy;
 pub(crate) mod raw_client;
 pub(crate) mod raw_upstream;

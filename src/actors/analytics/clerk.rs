@@ -1,28 +1,21 @@
-//! The actor: writes events, and hands them on.
+//! The actor: three things that go on for ever, and the end.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::rc::Rc;
 
 use actix::fut::WrapFuture as _;
 use actix::{Actor, AsyncContext as _, Context, Handler, Message, ResponseFuture, Supervised};
-use tokio::time::timeout;
 
-use super::Shared;
-use super::buffer::Load;
-use super::counts::Dropped;
+use super::courier::Courier;
+use super::desk::Desk;
 use crate::actors::guarded::Ping;
-use crate::analytics::event::event;
-use crate::analytics::generation::Generation;
+use crate::upstream::client::Tls;
+use crate::upstream::posthog::PostHog;
 
-/// How long an ended call waits for others, so that they are written together.
-const LINGER: Duration = Duration::from_millis(40);
-
-/// The actor.
+/// The actor. What it works at survives its panics.
 #[derive(Debug)]
 pub(super) struct Clerk {
-    shared: Arc<Shared>,
+    desk: Rc<Desk>,
+    tls: Tls,
 }
 
 /// No call ends any more.
@@ -31,8 +24,8 @@ pub(super) struct Clerk {
 pub(super) struct Close;
 
 impl Clerk {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub(super) fn new(desk: Desk, tls: Tls) -> Self {
+        Self { desk: Rc::new(desk), tls }
     }
 }
 
@@ -40,13 +33,28 @@ impl Actor for Clerk {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        let shared = Arc::clone(&self.shared);
-        context.spawn(async move { take_in(&shared).await }.into_actor(self));
+        if !self.desk.shared.is_on {
+            return;
+        }
+        let desk = Rc::clone(&self.desk);
+        context.spawn(async move { desk.take_in().await }.into_actor(self));
+        let desk = Rc::clone(&self.desk);
+        context.spawn(async move { desk.tidy().await }.into_actor(self));
+        let settings = &self.desk.settings;
+        match PostHog::at(&settings.host, self.tls.clone(), settings.timeout) {
+            Ok(posthog) => {
+                let desk = Rc::clone(&self.desk);
+                context.spawn(async move { Courier::new(&desk, posthog).run().await }.into_actor(self));
+            }
+            Err(error) => tracing::error!(error, "no event can be sent: correct analytics.host"),
+        }
     }
 }
 
 impl Supervised for Clerk {
-    fn restarting(&mut self, _: &mut Self::Context) {}
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.desk.reset();
+    }
 }
 
 impl Handler<Ping> for Clerk {
@@ -61,37 +69,7 @@ impl Handler<Close> for Clerk {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Close, _: &mut Self::Context) -> ResponseFuture<()> {
-        let shared = Arc::clone(&self.shared);
-        Box::pin(async move {
-            write_all(&shared);
-            shared.is_closed.store(true, Ordering::Release);
-        })
+        let desk = Rc::clone(&self.desk);
+        Box::pin(async move { desk.close().await })
     }
-}
-
-async fn take_in(shared: &Shared) {
-    loop {
-        if shared.buffer.held().events == 0 {
-            shared.begun.notified().await;
-        }
-        let _ = timeout(LINGER, shared.pressed.notified()).await;
-        write_all(shared);
-    }
-}
-
-fn write_all(shared: &Shared) {
-    for generation in shared.buffer.take() {
-        let done = Load { events: 1, bytes: generation.held_bytes() };
-        let _ = written(shared, &generation);
-        shared.buffer.release(done);
-    }
-}
-
-/// The event; none if there is a mistake of ours in it, which costs nobody else theirs.
-fn written(shared: &Shared, generation: &Generation) -> Option<Vec<u8>> {
-    let written = catch_unwind(AssertUnwindSafe(|| event(generation)));
-    if written.is_err() {
-        shared.counts.dropped(Dropped::Panicked, 1);
-    }
-    written.ok()
 }

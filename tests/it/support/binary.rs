@@ -48,6 +48,16 @@ impl Binary {
         Self(command)
     }
 
+    /// The same on a disk on which no file can grow beyond so many bytes, a multiple of 1024.
+    pub(crate) fn with_small_files<A: AsRef<OsStr>>(bytes: u64, arguments: impl IntoIterator<Item = A>) -> Self {
+        let mut command = Command::new("bash");
+        // The signal would end it; ignored, writing fails, as on a disk that is full.
+        let limited = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", bytes / 1024);
+        command.args(["-c", &limited, env!("CARGO_BIN_EXE_llm-gateway")]);
+        command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(command)
+    }
+
     /// Sets one variable of its environment.
     pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl Into<OsString>) -> Self {
         self.0.env(name, value.into());
@@ -97,10 +107,7 @@ impl Running {
     /// # Panics
     /// When it has ended.
     pub(crate) fn peak_memory(&self) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it has ended");
-        let kib: usize = line.trim().trim_end_matches(" kB").parse().unwrap();
-        kib * 1024
+        self.status_kib("VmHWM:") * 1024
     }
 
     /// What it told people so far.
@@ -125,6 +132,12 @@ impl Running {
     pub(crate) fn wait(mut self) -> Ended {
         let status: ExitStatus = wait::block_until("the gateway's process to end", || self.child.try_wait().unwrap());
         Ended { code: status.code(), stdout: self.stdout.finish(), stderr: self.stderr.finish() }
+    }
+
+    fn status_kib(&self, name: &str) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("it has ended");
+        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     fn listens_at(&self) -> Option<String> {

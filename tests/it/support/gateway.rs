@@ -261,6 +261,8 @@ impl Builder {
         std::fs::write(&file, &self.toml).unwrap();
         let mut environment = self.environment.clone();
         environment.insert("LLM_GATEWAY_CONFIG".to_owned(), file.to_str().unwrap().to_owned());
+        let spool = files.path().join("events.db").to_str().unwrap().to_owned();
+        environment.entry("LLM_GATEWAY__ANALYTICS__SPOOL".to_owned()).or_insert(spool);
         let (load, mode) = if self.serves {
             (config::Mode::Serve, Mode::Serve)
         } else {

@@ -1,0 +1,282 @@
+//! What the actor works at: written events on one side, what waits to be sent on the other. Outlives the actor's panics.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use actix_rt::time::{sleep, timeout};
+use tokio::sync::Notify;
+
+use super::Shared;
+use super::buffer::Load;
+use super::counts::Dropped;
+use super::queue::{Head, Lost, Queue};
+use crate::analytics::event::event;
+use crate::analytics::generation::Generation;
+use crate::analytics::pack::{Pack, Packer};
+use crate::clock::Clock;
+use crate::config::analytics::Analytics as Settings;
+
+/// How long an ended call waits for others, so that they are written together. With what writing takes, less than 100 ms.
+const LINGER: Duration = Duration::from_millis(40);
+
+/// The most events, and about the most bytes of JSON, in one pack.
+const PACK_EVENTS: usize = 512;
+const PACK_BYTES: usize = 512 * 1024;
+
+/// How often it is logged that events were dropped.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
+
+/// How long the end waits for PostHog to take what is left.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// One thread's.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) shared: Arc<Shared>,
+    pub(super) settings: Settings,
+    clock: Clock,
+    queue: RefCell<Queue>,
+    packer: RefCell<Packer>,
+    /// Something was put into the queue, or the end has come.
+    news: Notify,
+    /// There is no time for pauses.
+    pub(super) hurry: Notify,
+    /// Something was sent, or could not be.
+    settled: Notify,
+    is_closing: Cell<bool>,
+    has_failed: Cell<bool>,
+    complaint: RefCell<Complaint>,
+}
+
+/// What was last said about dropped events.
+#[derive(Debug, Default)]
+struct Complaint {
+    said: Option<Instant>,
+    dropped: Vec<(&'static str, u64)>,
+}
+
+impl Desk {
+    pub(super) fn new(shared: Arc<Shared>, settings: Settings, clock: Clock) -> Self {
+        let queue = Queue::new(&settings, clock.now());
+        Self {
+            shared,
+            settings,
+            clock,
+            queue: RefCell::new(queue),
+            packer: RefCell::default(),
+            news: Notify::new(),
+            hurry: Notify::new(),
+            settled: Notify::new(),
+            is_closing: Cell::new(false),
+            has_failed: Cell::new(false),
+            complaint: RefCell::default(),
+        }
+    }
+
+    /// After a panic: what was being sent is sent again.
+    pub(super) fn reset(&self) {
+        self.queue.borrow_mut().reset();
+        self.packer.replace(Packer::default());
+    }
+
+    /// Writes ended calls as they come in, for ever.
+    pub(super) async fn take_in(&self) {
+        loop {
+            if self.shared.buffer.held() == Load::default() {
+                self.shared.begun.notified().await;
+            }
+            // Half a buffer does not wait.
+            let _ = timeout(LINGER, self.shared.pressed.notified()).await;
+            self.write_all().await;
+        }
+    }
+
+    /// Writes all calls that have ended by now.
+    async fn write_all(&self) {
+        let mut generations = self.shared.buffer.take().into_iter();
+        while let Some((pack, done)) = self.pack(&mut generations) {
+            if let Some(pack) = pack {
+                let lost = self.queue.borrow_mut().push(self.now_ms(), vec![pack], self.clock.now());
+                self.lost(lost);
+            }
+            self.shared.buffer.release(done);
+            self.publish();
+            self.news.notify_one();
+            // What is being sent gets its turn.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The next calls' events, and what these held; none if there is no call left.
+    fn pack(&self, generations: &mut impl Iterator<Item = Generation>) -> Option<(Option<Pack>, Load)> {
+        let mut packer = self.packer.borrow_mut();
+        let mut done = Load::default();
+        while packer.events() < PACK_EVENTS
+            && packer.len() < PACK_BYTES
+            && let Some(generation) = generations.next()
+        {
+            done.events += 1;
+            done.bytes += generation.held_bytes();
+            if let Some(event) = self.written(&generation) {
+                packer.add(&event);
+            }
+        }
+        (done.events > 0).then(|| ((!packer.is_empty()).then(|| packer.pack()), done))
+    }
+
+    /// The event; none if there is a mistake of ours in it, which costs no other call its event.
+    fn written(&self, generation: &Generation) -> Option<Vec<u8>> {
+        let written = catch_unwind(AssertUnwindSafe(|| event(generation)));
+        if written.is_err() {
+            self.shared.counts.dropped(Dropped::Panicked, 1);
+        }
+        written.ok()
+    }
+
+    /// Looks after the file, and says what was dropped, for ever.
+    pub(super) async fn tidy(&self) {
+        loop {
+            let lost = self.queue.borrow_mut().tidy(self.clock.now(), self.now_ms());
+            self.lost(lost);
+            self.publish();
+            self.news.notify_one();
+            self.complain();
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Until there is something to send, and nothing to wait for.
+    pub(super) async fn until_due(&self, batch_bytes: usize) {
+        loop {
+            let depth = self.queue.borrow().depth();
+            let is_full = depth.events >= self.settings.batch_events as u64 || depth.raw_bytes >= batch_bytes as u64;
+            match depth.oldest_ms {
+                Some(_) if is_full || self.is_closing.get() => return,
+                Some(oldest_ms) => {
+                    let waited = u64::try_from(self.now_ms().saturating_sub(oldest_ms)).unwrap_or_default();
+                    let rest = self.settings.flush_every.saturating_sub(Duration::from_millis(waited));
+                    if rest.is_zero() {
+                        return;
+                    }
+                    let _ = timeout(rest, self.news.notified()).await;
+                }
+                None => self.news.notified().await,
+            }
+        }
+    }
+
+    /// What is to be sent next.
+    pub(super) fn head(&self, batch_bytes: usize) -> Option<(Head, Vec<Pack>)> {
+        let mut lost = Lost::default();
+        let head = self.queue.borrow_mut().head(self.settings.batch_events, batch_bytes, self.clock.now(), &mut lost);
+        self.lost(lost);
+        head
+    }
+
+    /// All of it was sent, or given up.
+    pub(super) fn done(&self, head: &Head) {
+        let mut lost = Lost::default();
+        self.queue.borrow_mut().done(head, self.clock.now(), &mut lost);
+        self.lost(lost);
+        self.has_failed.set(false);
+        self.publish();
+        self.settled.notify_one();
+    }
+
+    /// It has to be sent later.
+    pub(super) fn put_back(&self, head: &Head) {
+        self.queue.borrow_mut().put_back(head);
+        self.failed();
+    }
+
+    /// PostHog does not take it now.
+    pub(super) fn failed(&self) {
+        self.has_failed.set(true);
+        self.settled.notify_one();
+    }
+
+    /// Packs two halves of a pack.
+    pub(super) fn halves(&self, pack: &Pack) -> Vec<Pack> {
+        pack.halves(&mut self.packer.borrow_mut()).unwrap_or_else(|damaged| {
+            tracing::error!(error = %damaged, "events that waited cannot be read any more");
+            self.shared.counts.dropped(Dropped::Unreadable, damaged.events as u64);
+            Vec::new()
+        })
+    }
+
+    /// Brings everything to an end: what has ended is written, and sent as far as PostHog takes it within a few seconds.
+    pub(super) async fn close(&self) {
+        self.write_all().await;
+        self.is_closing.set(true);
+        self.has_failed.set(false);
+        self.news.notify_one();
+        self.hurry.notify_one();
+        let sent = timeout(LAST_WORDS, async {
+            while self.queue.borrow().depth().events > 0 && !self.has_failed.get() {
+                self.settled.notified().await;
+            }
+        });
+        if sent.await.is_err() {
+            tracing::info!("PostHog is slow; what it has not taken yet is sent by the next process");
+        }
+        self.shared.close();
+        self.write_all().await;
+        let (left, lost) = {
+            let mut queue = self.queue.borrow_mut();
+            let left = queue.depth().events;
+            (left, queue.close(self.clock.now()))
+        };
+        self.publish();
+        self.complain();
+        if lost > 0 {
+            tracing::error!(
+                events = lost,
+                "events are lost: PostHog did not take them, and there is no file to keep them"
+            );
+        } else if left > 0 {
+            tracing::info!(events = left, "events wait in the file for the next process");
+        }
+    }
+
+    pub(super) fn now_rfc3339(&self) -> String {
+        chrono::DateTime::<chrono::Utc>::from(self.clock.wall()).to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+    }
+
+    fn now_ms(&self) -> i64 {
+        let since = self.clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn lost(&self, lost: Lost) {
+        let counts = &self.shared.counts;
+        counts.dropped(Dropped::SpoolFull, lost.no_room);
+        counts.dropped(Dropped::TooOld, lost.too_old);
+        counts.dropped(Dropped::Unreadable, lost.unreadable);
+    }
+
+    fn publish(&self) {
+        self.shared.publish(self.queue.borrow().depths());
+    }
+
+    /// Says that events were dropped: at once, and then once a minute at most.
+    fn complain(&self) {
+        let mut complaint = self.complaint.borrow_mut();
+        let dropped = self.shared.counts.dropped_so_far();
+        let now = self.clock.now();
+        let was_just_said = complaint.said.is_some_and(|said| now.saturating_duration_since(said) < COMPLAIN_EVERY);
+        let before =
+            |reason: &str| complaint.dropped.iter().find(|(other, _)| *other == reason).map_or(0, |(_, count)| *count);
+        let words: Vec<String> = dropped
+            .iter()
+            .filter(|(reason, count)| *count > before(reason))
+            .map(|(reason, count)| format!("{reason} {}", count - before(reason)))
+            .collect();
+        if words.is_empty() || was_just_said {
+            return;
+        }
+        tracing::warn!(dropped = words.join(", "), "events were dropped");
+        *complaint = Complaint { said: Some(now), dropped };
+    }
+}
