@@ -110,7 +110,7 @@ impl Catalog {
         }
     }
 
-    /// Checks that every alias leads to a model.
+    /// Checks that every alias, and every fallback, leads to a model.
     ///
     /// # Errors
     /// When one does not.
@@ -121,6 +121,16 @@ impl Catalog {
                 let problem =
                     format!("there is no model \"{target}\"; `llm-gateway models` lists those that there are");
                 return Err(ConfigError::at(format!("aliases.{alias}"), &problem, &loaded.sources));
+            }
+        }
+        for (model, others) in &loaded.config.fallbacks {
+            for other in others {
+                if let Err(Fault { kind: FaultKind::ModelNotFound, .. }) = self.resolve(other.as_str(), &loaded.config)
+                {
+                    let problem =
+                        format!("there is no model \"{other}\"; `llm-gateway models` lists those that there are");
+                    return Err(ConfigError::at(format!("fallbacks.{model}"), &problem, &loaded.sources));
+                }
             }
         }
         Ok(())

@@ -64,6 +64,8 @@ pub struct Config {
     pub products: BTreeMap<ProductName, products::Product>,
     /// Names that stand for models: `claude-3-5-sonnet = "claude-3-5-sonnet-20241022"`.
     pub aliases: BTreeMap<String, ModelId>,
+    /// Which models answer in a model's place, in order, for products that allow it.
+    pub fallbacks: BTreeMap<ModelId, Vec<ModelId>>,
     /// What models cost, where the built-in list is wrong or has nothing.
     pub prices: BTreeMap<ModelId, prices::Price>,
     /// When a provider is left alone.
@@ -184,6 +186,15 @@ impl Config {
             }
             if self.aliases.contains_key(model.as_str()) {
                 return wrong("it stands for another alias; name the model itself");
+            }
+        }
+        for (model, others) in &self.fallbacks {
+            let wrong = |problem: &str| Err(value::Wrong::new(format!("fallbacks.{model}"), problem));
+            if others.is_empty() || others.iter().any(|other| other.as_str().trim().is_empty()) {
+                return wrong("expected the names of the models that may answer in its place");
+            }
+            if others.contains(model) {
+                return wrong("a model cannot answer in its own place; name others");
             }
         }
         Ok(())

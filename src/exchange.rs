@@ -31,6 +31,7 @@ use crate::translate::Traits;
 pub mod admit;
 pub mod bill;
 pub mod dispatch;
+pub mod fallback;
 pub mod memory;
 pub mod plan;
 pub mod record;
@@ -39,6 +40,7 @@ pub mod reply;
 pub mod settle;
 pub mod turn;
 
+use fallback::Choices;
 use memory::{AnswerMemory, Held};
 use relay::{Pump, Relay};
 use reply::{Failed, Whole};
@@ -179,13 +181,14 @@ impl Exchange {
         }
     }
 
-    async fn attempt(&self, call: Call, config: &Config, settlement: &mut Settlement) -> Result<Reply, Failed> {
+    async fn attempt(&self, call: Call, config: &Arc<Config>, settlement: &mut Settlement) -> Result<Reply, Failed> {
         let asked = admit::request(&call, config)?;
         settlement.asked(&asked, admit::named_user(&call, &asked));
         let scope = admit::scope(&call, &asked);
         let product = config.products.get(call.product.as_str());
         settlement.bill(admit::bill(&call, &asked, &scope, product, &self.gateway));
-        let plan = Arc::new(plan::route(call, asked, config, &self.gateway)?);
+        let spare = product.and_then(|product| fallback::spare(&call, &asked, product, config));
+        let plan = Arc::new(plan::route(call, asked, None, config, &self.gateway)?);
         settlement.planned(&plan);
         if let Some(answer) = plan.answer_here() {
             return Ok(Reply::Whole(answer));
@@ -193,15 +196,33 @@ impl Exchange {
         if let Some(product) = product {
             settlement.reserve(scope, product, &plan).await?;
         }
-        let opening = dispatch::open(self.lanes.clone(), plan.clone(), self.gateway.clone());
-        match plan.delivery {
-            Delivery::Whole => {
-                let limit = config.server.answer_limit;
-                relay::whole(opening, &plan, &self.gateway.memory, limit, settlement).await.map(Reply::Whole)
-            }
+        let delivery = plan.delivery;
+        let choices = Choices::new(plan, spare);
+        settlement.follow(choices.serving());
+        match delivery {
+            Delivery::Whole => self.whole(choices, config, settlement).await.map(Reply::Whole),
             Delivery::Events | Delivery::JsonArray => {
-                let (head, pump) = relay::stream(opening, &plan, config.stream.keepalive, settlement).await?;
+                let serving = choices.serving();
+                let opening = fallback::open(choices, self.lanes.clone(), self.gateway.clone());
+                let (head, pump) = relay::stream(opening, &serving, config.stream.keepalive, settlement).await?;
                 Ok(Reply::Stream { head, pump: Box::new(pump) })
+            }
+        }
+    }
+
+    /// The first whole answer that a choice gives; else why the first choice gave none.
+    async fn whole(&self, mut choices: Choices, config: &Config, settlement: &mut Settlement) -> Result<Whole, Failed> {
+        let (gateway, limit) = (&self.gateway, config.server.answer_limit);
+        let mut first = None;
+        loop {
+            let plan = choices.plan();
+            let opening = dispatch::open(self.lanes.clone(), plan.clone(), gateway.clone());
+            match relay::whole(opening, &plan, &gateway.memory, limit, settlement).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) if choices.next(failed.as_fault(), gateway) => {
+                    first.get_or_insert(failed);
+                }
+                Err(failed) => return Err(first.unwrap_or(failed)),
             }
         }
     }

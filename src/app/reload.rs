@@ -1,6 +1,6 @@
 //! Takes changed settings over while the gateway runs: on SIGHUP, and when the file of settings has changed.
 //!
-//! Products, limits, aliases and prices change at once, for calls that begin from then on; what needs a new listener,
+//! Products, limits, aliases, fallbacks and prices change at once, for calls that begin from then on; what needs a new listener,
 //! connection or thread needs a new process: it is left as it was. Settings that cannot
 //! be used are refused as a whole, and the old ones stay.
 
@@ -62,7 +62,9 @@ impl Reload {
         match self.read(gateway) {
             Ok(config) => {
                 gateway.config.store(Arc::new(config));
-                tracing::info!("settings were read again: products, limits, aliases and prices are in force");
+                tracing::info!(
+                    "settings were read again: products, limits, aliases, fallbacks and prices are in force"
+                );
             }
             Err(error) => tracing::error!(error = %error, "settings cannot be used; the old ones stay in force"),
         }
@@ -71,8 +73,8 @@ impl Reload {
     fn read(&self, gateway: &Gateway) -> Result<Config, ConfigError> {
         let loaded = Config::load(self.environment.clone(), self.mode)?;
         gateway.catalog.check(&loaded)?;
-        let Config { products, aliases, prices, limits, .. } = loaded.config;
-        Ok(Config { products, aliases, prices, limits, ..Config::clone(&gateway.config.load()) })
+        let Config { products, aliases, fallbacks, prices, limits, .. } = loaded.config;
+        Ok(Config { products, aliases, fallbacks, prices, limits, ..Config::clone(&gateway.config.load()) })
     }
 
     fn look(&self) -> Option<(SystemTime, u64)> {

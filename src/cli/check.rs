@@ -54,6 +54,14 @@ pub fn print(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "  {alias} = {model}")?;
     }
 
+    if !config.fallbacks.is_empty() {
+        writeln!(out, "fallbacks")?;
+    }
+    for (model, others) in &config.fallbacks {
+        let others: Vec<&str> = others.iter().map(crate::ids::ModelId::as_str).collect();
+        writeln!(out, "  {model} > {}", others.join(" > "))?;
+    }
+
     writeln!(out, "analytics")?;
     match config.analytics.api_key {
         Some(_) => {

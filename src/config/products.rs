@@ -21,7 +21,7 @@ pub struct Product {
     pub models: Vec<String>,
     /// How much of a call goes into its event.
     pub capture: Capture,
-    /// Whether another provider may serve when the first cannot.
+    /// Whether the models that `[fallbacks]` names may answer when the provider of the first cannot.
     pub fallback: bool,
     /// Whether ids of things that the provider keeps are let through.
     pub stateful: bool,

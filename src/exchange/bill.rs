@@ -99,6 +99,12 @@ impl Bill {
         self.progress = progress;
     }
 
+    /// Another model has taken the call over: what the first one may have done is not charged.
+    pub fn moved(&mut self, tariff: Arc<Tariff>, progress: Progress) {
+        self.tariff = tariff;
+        self.progress = progress;
+    }
+
     /// How the call's limits stand.
     pub fn headroom(&self) -> Vec<Headroom> {
         self.limiter.headroom(&self.claims)

@@ -1,18 +1,20 @@
 //! Opens the provider's answer: a lease, one call, and a first look at the head.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
 use crate::actors::lane::{Lanes, Lease, Refused, RefusedReason};
+use crate::dialect::error::ProviderError;
 use crate::dialect::{self, Delivery};
 use crate::exchange::Gateway;
 use crate::exchange::plan::{Plan, UsageChunk};
 use crate::exchange::reply::{Failed, ProviderFailure};
 use crate::fault::{Fault, FaultKind};
 use crate::ids::ProviderName;
-use crate::upstream::classify::{self, Lookup as _};
+use crate::upstream::classify::{self, FailureKind, Lookup as _, Outcome};
 use crate::upstream::client::{CallError, UpstreamBody, UpstreamHead, UpstreamRequest};
 
 /// The largest error body of a provider that is looked at, in bytes.
@@ -30,6 +32,30 @@ pub struct Opened {
     pub usage_chunk: UsageChunk,
     /// From the request's sending to the head.
     pub first_byte_took: Duration,
+    /// What was read of the body already.
+    pub early: VecDeque<Bytes>,
+}
+
+impl Opened {
+    /// The body's next piece; `None` after the last. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Result<Bytes, CallError>> {
+        match self.early.pop_front() {
+            Some(piece) => Some(Ok(piece)),
+            None => self.body.next().await,
+        }
+    }
+}
+
+/// What an error says of the provider that is told in an answer with a status of success.
+pub fn in_band(error: &ProviderError) -> Outcome {
+    let blames_caller = |word: &String| {
+        let word = word.to_ascii_lowercase();
+        word.contains("invalid") || word.contains("not_found") || word.contains("content") || word.contains("policy")
+    };
+    if error.kind.iter().chain(&error.code).any(blames_caller) {
+        return Outcome::Success;
+    }
+    Outcome::Failure(FailureKind::Status)
 }
 
 /// Calls the provider and waits for its head. The future holds what it needs and can outlive the plan.
@@ -76,7 +102,7 @@ pub async fn open(lanes: Lanes, plan: Arc<Plan>, gateway: Arc<Gateway>) -> Resul
             lease.report(classify::failure(&error));
             return Err(Fault::from(error).into());
         }
-        return Ok(Opened { head, body, lease, usage_chunk, first_byte_took });
+        return Ok(Opened { head, body, lease, usage_chunk, first_byte_took, early: VecDeque::new() });
     }
     plan.progress.refused();
     let text = error_body(&mut body).await;

@@ -84,22 +84,27 @@ pub enum Way {
     Estimated(u64),
 }
 
-/// Finds the provider and makes the bytes that it gets.
+/// Finds the provider and makes the bytes that it gets. `instead` takes the place of the model that the call names.
 ///
 /// # Errors
 /// 400 for a model that does not exist, whose provider is not configured, or that cannot do what is asked; 403 for one that the
 /// product does not offer.
-pub fn route(call: Call, asked: Peek, config: &Config, gateway: &Gateway) -> Result<Plan, Fault> {
+pub fn route(
+    call: Call,
+    asked: Peek,
+    instead: Option<&ModelId>,
+    config: &Config,
+    gateway: &Gateway,
+) -> Result<Plan, Fault> {
     let delivery = match (call.operation, &call.from_path, asked.stream) {
         (Operation::CountTokens, ..) => Delivery::Whole,
         (Operation::Generate, Some((_, delivery)), _) => *delivery,
         (Operation::Generate, None, true) => Delivery::Events,
         (Operation::Generate, None, false) => Delivery::Whole,
     };
-    let name = call
-        .from_path
-        .as_ref()
-        .map(|(model, _)| model.as_str())
+    let name = instead
+        .map(ModelId::as_str)
+        .or(call.from_path.as_ref().map(|(model, _)| model.as_str()))
         .or(asked.model.as_ref().map(|field| field.text.as_str()))
         .ok_or_else(|| {
             Fault::new(FaultKind::MissingParameter, "model is missing; name the model that is to answer").at("model")

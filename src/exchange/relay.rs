@@ -15,15 +15,15 @@ use tokio::sync::Semaphore;
 use crate::config::Config;
 use crate::config::products::OnHangUp;
 use crate::dialect::Delivery;
-use crate::dialect::error::ProviderError;
-use crate::exchange::dispatch::Opened;
+use crate::exchange::dispatch::{Opened, in_band};
+use crate::exchange::fallback::Serving;
 use crate::exchange::memory::AnswerMemory;
 use crate::exchange::plan::{Plan, UsageChunk};
 use crate::exchange::reply::{Failed, Whole};
 use crate::exchange::settle::Settlement;
 use crate::exchange::turn::{Completeness, Ended, Turn};
 use crate::fault::{Fault, FaultKind};
-use crate::ids::{ProductName, ProviderName, RequestId};
+use crate::ids::ProductName;
 use crate::upstream::classify::{self, FailureKind, Outcome};
 
 /// How long the end of a connection is waited for once the answer is all there.
@@ -88,18 +88,6 @@ pub async fn whole(
     }
 }
 
-/// What an error says of the provider that is told in an answer with a status of success.
-fn in_band(error: &ProviderError) -> Outcome {
-    let blames_caller = |word: &String| {
-        let word = word.to_ascii_lowercase();
-        word.contains("invalid") || word.contains("not_found") || word.contains("content") || word.contains("policy")
-    };
-    if error.kind.iter().chain(&error.code).any(blames_caller) {
-        return Outcome::Success;
-    }
-    Outcome::Failure(FailureKind::Status)
-}
-
 /// Most answers come in one piece, and need no copy.
 fn joined(first: Option<Bytes>, more: BytesMut) -> Bytes {
     match first {
@@ -120,23 +108,19 @@ fn joined(first: Option<Bytes>, more: BytesMut) -> Bytes {
 /// What opening the answer came to, when it was known in time for a status of its own.
 pub async fn stream(
     opening: impl Future<Output = Result<Opened, Failed>> + 'static,
-    plan: &Plan,
+    serving: &Serving,
     keepalive: Duration,
     settlement: &mut Settlement,
 ) -> Result<(Vec<(HeaderName, HeaderValue)>, Pump), Failed> {
     let mut opening: LocalBoxFuture<'static, Result<Opened, Failed>> = Box::pin(opening);
-    let mut pump = Pump {
-        stage: Stage::Over,
-        keepalive,
-        provider: plan.provider.clone(),
-        request_id: plan.request_id.clone(),
-        turn: plan.turn()?,
-    };
+    let plan = serving.plan();
+    let (delivery, turn) = (plan.delivery, plan.turn()?);
+    let mut pump = Pump { stage: Stage::Over, keepalive, plan, serving: serving.clone(), turn };
     let mut head = match tokio::time::timeout(keepalive, &mut opening).await {
         Ok(Ok(opened)) => {
             settlement.first_byte(opened.first_byte_took, opened.head.connected_in);
-            let head = plan.caller_headers(&opened.head);
-            pump.flow(opened);
+            let head = serving.plan().caller_headers(&opened.head);
+            pump.flow(opened)?;
             head
         }
         Ok(Err(failed)) => return Err(failed),
@@ -147,7 +131,7 @@ pub async fn stream(
     };
     settlement.stream_opened();
     if !head.iter().any(|(name, _)| *name == CONTENT_TYPE) {
-        head.push((CONTENT_TYPE, content_type(plan.delivery)));
+        head.push((CONTENT_TYPE, content_type(delivery)));
     }
     // Proxies that buffer would hold every event back.
     head.push((HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")));
@@ -165,8 +149,9 @@ fn content_type(delivery: Delivery) -> HeaderValue {
 pub struct Pump {
     stage: Stage,
     keepalive: Duration,
-    provider: ProviderName,
-    request_id: RequestId,
+    /// What the turn was made for.
+    plan: Arc<Plan>,
+    serving: Serving,
     turn: Turn,
 }
 
@@ -195,12 +180,18 @@ impl Piece {
 }
 
 impl Pump {
-    /// The answer's head is there.
-    fn flow(&mut self, opened: Opened) {
+    /// The answer's head is there. Where another model took the call over, the caller has had nothing but keepalives yet.
+    fn flow(&mut self, opened: Opened) -> Result<(), Fault> {
+        let plan = self.serving.plan();
+        if !Arc::ptr_eq(&plan, &self.plan) {
+            self.turn = plan.turn()?;
+            self.plan = plan;
+        }
         if opened.usage_chunk == UsageChunk::Ours {
             self.turn.hide_usage();
         }
         self.stage = Stage::Flowing(Box::new(opened));
+        Ok(())
     }
 
     /// The next piece; `None` after a clean end. Dropping the future loses nothing.
@@ -222,7 +213,11 @@ impl Pump {
                             return Some(Piece::Bytes(silence));
                         }
                     }
-                    Ok(Ok(opened)) => self.flow(opened),
+                    Ok(Ok(opened)) => {
+                        if let Err(fault) = self.flow(opened) {
+                            return Some(self.broken(fault));
+                        }
+                    }
                     Ok(Err(failed)) => return Some(self.broken(failed.as_fault().clone())),
                 },
                 // All is said: what is left is the end of the connection, and nobody needs to wait long for that.
@@ -231,7 +226,7 @@ impl Pump {
                         .await;
                     return self.end();
                 }
-                Stage::Flowing(opened) => match tokio::time::timeout(self.keepalive, opened.body.next()).await {
+                Stage::Flowing(opened) => match tokio::time::timeout(self.keepalive, opened.next()).await {
                     Err(_) => {
                         if let Some(silence) = self.turn.keepalive() {
                             return Some(Piece::Bytes(silence));
@@ -264,7 +259,7 @@ impl Pump {
         let Ended { rest, said, completeness } = self.turn.end();
         if completeness == Completeness::Cut {
             self.report(Outcome::Failure(FailureKind::Cut));
-            let said = format!("the stream of {} was cut before its end", self.provider);
+            let said = format!("the stream of {} was cut before its end", self.plan.provider);
             return Some(self.broken(Fault::new(FaultKind::UpstreamError, said)));
         }
         if let Some(error) = said {
@@ -283,13 +278,13 @@ impl Pump {
 
     fn broken(&mut self, fault: Fault) -> Piece {
         self.stage = Stage::Over;
-        Piece::Broken(self.turn.fail(&fault, &self.request_id), fault)
+        Piece::Broken(self.turn.fail(&fault, &self.plan.request_id), fault)
     }
 }
 
 impl std::fmt::Debug for Pump {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pump").field("provider", &self.provider).finish_non_exhaustive()
+        f.debug_struct("Pump").field("provider", &self.plan.provider).finish_non_exhaustive()
     }
 }
 

@@ -17,6 +17,7 @@ use crate::config::products::Product;
 use crate::dialect::peek::Peek;
 use crate::dialect::seen::Seen;
 use crate::exchange::bill::Bill;
+use crate::exchange::fallback::Serving;
 use crate::exchange::plan::Plan;
 use crate::exchange::record::{Account, Record};
 use crate::exchange::{Call, Gateway};
@@ -38,6 +39,7 @@ pub struct Settlement {
     endpoint: Endpoint,
     received: Instant,
     served_by: Option<(ProviderName, ModelId)>,
+    serving: Option<Serving>,
     timings: Timings,
     is_stream: bool,
     open_stream: Option<ActiveStream>,
@@ -77,6 +79,7 @@ impl Settlement {
             endpoint: call.endpoint,
             received: call.received,
             served_by: None,
+            serving: None,
             timings: Timings { auth: call.auth_took, ..Timings::default() },
             is_stream: false,
             open_stream: None,
@@ -102,6 +105,23 @@ impl Settlement {
         }
         self.served_by = Some((plan.provider.clone(), plan.model.clone()));
         self.timings.planned = Some(self.elapsed());
+    }
+
+    /// Another model may take the call over.
+    pub fn follow(&mut self, serving: Serving) {
+        self.serving = Some(serving);
+    }
+
+    /// Writes down who serves now, if that has changed.
+    fn catch_up(&mut self) {
+        let Some(plan) = self.serving.as_ref().and_then(Serving::take_change) else { return };
+        if let Some(record) = &mut self.record {
+            record.planned(&plan);
+        }
+        if let Some(bill) = &mut self.bill {
+            bill.moved(plan.tariff.clone(), plan.progress.clone());
+        }
+        self.served_by = Some((plan.provider.clone(), plan.model.clone()));
     }
 
     /// The limits that the call is under are known.
@@ -135,6 +155,7 @@ impl Settlement {
 
     /// Settles what the call cost, as far as it is known now. Settled once, it stays so.
     pub fn settle(&mut self) {
+        self.catch_up();
         let streamed_tokens = self.seen.streamed_tokens();
         let Some(cost) = self.bill.as_mut().and_then(|bill| bill.settle(&self.seen, streamed_tokens)) else { return };
         if let Some((provider, model)) = &self.served_by
@@ -230,6 +251,7 @@ impl Settlement {
 
     /// What the caller may know of how it was served.
     pub fn headers(&mut self, complete: bool) -> Vec<(HeaderName, HeaderValue)> {
+        self.catch_up();
         let head = self.elapsed();
         self.timings.head = Some(head);
         let mut headers = Vec::with_capacity(3);

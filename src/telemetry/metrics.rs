@@ -49,6 +49,7 @@ pub struct Metrics {
     cut_streams: IntCounterVec,
     cost: CounterVec,
     unpriced: IntCounterVec,
+    fallbacks: IntCounterVec,
     reserved: CounterVec,
     settled: CounterVec,
     limits: IntCounterVec,
@@ -163,6 +164,13 @@ impl Metrics {
                 ),
                 &["provider", "model"],
             )?,
+            fallbacks: IntCounterVec::new(
+                Opts::new(
+                    "llm_gateway_fallbacks_total",
+                    "Calls that went on to another model because a provider failed.",
+                ),
+                &["product", "from", "to"],
+            )?,
             reserved: CounterVec::new(
                 Opts::new("llm_gateway_reserved_usd_total", "What calls were estimated at, in dollars."),
                 &["product"],
@@ -191,6 +199,7 @@ impl Metrics {
         registry.register(Box::new(metrics.cut_streams.clone()))?;
         registry.register(Box::new(metrics.cost.clone()))?;
         registry.register(Box::new(metrics.unpriced.clone()))?;
+        registry.register(Box::new(metrics.fallbacks.clone()))?;
         registry.register(Box::new(metrics.reserved.clone()))?;
         registry.register(Box::new(metrics.settled.clone()))?;
         registry.register(Box::new(metrics.limits.clone()))?;
@@ -225,6 +234,11 @@ impl Metrics {
     /// A stream ended in an error after it had begun.
     pub fn broken_stream(&self, product: &ProductName, provider: &ProviderName) {
         self.cut_streams.with_label_values(&[product.as_str(), provider.as_str()]).inc();
+    }
+
+    /// A call goes on to another provider, or to another model of the same one.
+    pub fn fell_back(&self, product: &ProductName, from: &ProviderName, to: &ProviderName) {
+        self.fallbacks.with_label_values(&[product.as_str(), from.as_str(), to.as_str()]).inc();
     }
 
     /// Counts what a call cost.

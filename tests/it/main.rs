@@ -8,6 +8,7 @@ mod bad_input;
 mod breaker;
 mod cli;
 mod errors;
+mod fallback;
 mod keys;
 mod layers;
 mod limits;
