@@ -23,6 +23,7 @@ pub mod sse;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tokens;
 
 pub use crate::ir::Dialect;
 pub use codec::{Codec, Encoded, EncodedRequest, RequestHead, StreamDecoder, StreamEncoder};

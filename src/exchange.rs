@@ -193,9 +193,7 @@ impl Exchange {
         if let Some(answer) = plan.answer_here() {
             return Ok(Reply::Whole(answer));
         }
-        if let Some(product) = product {
-            settlement.reserve(scope, product, &plan).await?;
-        }
+        settlement.reserve(scope, &plan).await?;
         let delivery = plan.delivery;
         let choices = Choices::new(plan, spare);
         settlement.follow(choices.serving());

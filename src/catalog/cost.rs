@@ -132,6 +132,15 @@ pub struct Request {
     pub choices: Option<u64>,
 }
 
+/// What was counted of a call whose provider did not get to say it, in tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Of the request.
+    pub input: u64,
+    /// Of the answer, since the provider last said something of it.
+    pub output: u64,
+}
+
 /// A rate for each kind of token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Full {
@@ -233,12 +242,13 @@ impl Tariff {
         }
     }
 
-    /// What an answer costs that ended before it was complete: what the provider had said by then, at least the output that
-    /// had been passed on, and the request's own size where nothing was said of the input.
-    pub fn partial(&self, usage: Option<&Usage>, tier: ServiceTier, request: &Request, streamed_tokens: u64) -> Cost {
+    /// What an answer costs that ended before it was complete: what the provider had said by then and what had been passed on
+    /// since, and the request as it was counted where nothing was said of the input.
+    pub fn partial(&self, usage: Option<&Usage>, tier: ServiceTier, counted: Counted) -> Cost {
         let mut usage = usage.filter(|usage| is_believable(usage)).cloned().unwrap_or_default();
-        usage.input = Some(usage.input.unwrap_or_else(|| self.input_tokens(request)));
-        usage.output = Some(usage.output.unwrap_or(0).max(streamed_tokens.min(ABSURD_TOKENS)));
+        let most = self.context_tokens.unwrap_or(u64::MAX).min(ABSURD_TOKENS);
+        usage.input = Some(usage.input.unwrap_or(counted.input.min(most)));
+        usage.output = Some(usage.output.unwrap_or(0).saturating_add(counted.output.min(ABSURD_TOKENS)));
         Cost::of(self.parts(&usage, tier), Provenance::EstimatedPartial)
     }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::error::ProviderError;
 use super::position::ResponseHead;
+use super::tokens::{Tokens, string_length};
 use crate::ir::Usage;
 
 /// What has been seen of an answer.
@@ -23,8 +24,8 @@ pub struct Seen {
     pub finish: Option<String>,
     /// The tier that it was served in, which may change its price.
     pub service_tier: Option<String>,
-    /// Bytes of text, thoughts and tools' arguments that went by in a stream.
-    pub streamed_bytes: u64,
+    /// Text, thoughts and tools' arguments that went by in a stream since the provider last said what it took.
+    pub streamed: Tokens,
     /// The provider's id of the answer.
     pub response_id: Option<String>,
     /// The model that answered, as the provider names it.
@@ -38,17 +39,26 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// About how many tokens have gone by in a stream: prose, code and JSON have four bytes in one, give or take.
-    pub fn streamed_tokens(&self) -> u64 {
-        self.streamed_bytes.div_ceil(4)
-    }
-
     /// Adds what another event says of the usage.
     pub(crate) fn take_usage(&mut self, usage: Option<Value>) {
         let Some(usage @ Value::Object(_)) = usage else { return };
+        self.streamed = Tokens::default();
         match &mut self.wire_usage {
             None => self.wire_usage = Some(usage),
             Some(known) => merge(known, usage),
+        }
+    }
+
+    /// Counts the strings that stand behind these quoted names, on any level.
+    pub(crate) fn passed(&mut self, payload: &[u8], quoted_names: &[&[u8]]) {
+        for name in quoted_names {
+            for found in memchr::memmem::find_iter(payload, name) {
+                let value = payload[found + name.len()..].trim_ascii_start().strip_prefix(b":");
+                let text = value.and_then(|value| value.trim_ascii_start().strip_prefix(b"\""));
+                if let Some((text, length)) = text.and_then(|text| Some((text, string_length(text)?))) {
+                    self.streamed.escaped(&text[..length]);
+                }
+            }
         }
     }
 
@@ -102,24 +112,6 @@ fn merge(known: &mut Value, said: Value) {
 /// A count inside of a usage: `at(usage, "prompt_tokens_details.cached_tokens")`.
 pub(super) fn at(usage: &Value, path: &str) -> Option<u64> {
     path.split('.').try_fold(usage, |value, key| value.get(key))?.as_u64()
-}
-
-/// How long the strings are that stand behind these quoted names, each taken once, as they are written.
-pub(super) fn text_bytes(payload: &[u8], quoted_names: &[&[u8]]) -> u64 {
-    let length = |name: &&[u8]| {
-        let found = memchr::memmem::find(payload, name)?;
-        let value = payload[found + name.len()..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
-        let text = value.strip_prefix(b"\"")?;
-        let mut end = 0;
-        loop {
-            end += memchr::memchr2(b'"', b'\\', &text[end..])?;
-            if text[end] == b'"' {
-                return u64::try_from(end).ok();
-            }
-            end = (end + 2).min(text.len());
-        }
-    };
-    quoted_names.iter().filter_map(length).sum()
 }
 
 /// Whether a member of this name has a value other than null. Quotes inside of strings are escaped, so that only members

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::config::products::Product;
 use crate::dialect::Dialect;
 use crate::dialect::peek::{self, Peek};
+use crate::dialect::tokens;
 use crate::exchange::bill::Bill;
 use crate::exchange::{Call, Gateway};
 use crate::fault::{Fault, FaultKind};
@@ -64,7 +65,10 @@ pub fn named_user<'c>(call: &'c Call, asked: &'c Peek) -> Option<&'c str> {
 /// The bill of a call that nothing was reserved for yet.
 pub fn bill(call: &Call, asked: &Peek, scope: &Scope, product: Option<&Product>, gateway: &Gateway) -> Bill {
     let claims = product.map(|product| gateway.limiter.claims(scope, product)).unwrap_or_default();
-    let request =
-        cost::Request { bytes: call.body.len(), max_output_tokens: asked.max_output_tokens, choices: asked.choices };
+    let request = cost::Request {
+        bytes: tokens::weight(&call.body),
+        max_output_tokens: asked.max_output_tokens,
+        choices: asked.choices,
+    };
     Bill::open(gateway.limiter.clone(), claims, request, call.operation)
 }

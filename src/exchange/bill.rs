@@ -6,12 +6,14 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use url::Url;
 
 use crate::actors::limiter::{Headroom, Limiter, Reservation};
-use crate::catalog::cost::{Basis, Cost, Request, ServiceTier, Tariff};
-use crate::dialect::Operation;
+use crate::catalog::cost::{Basis, Cost, Counted, Request, ServiceTier, Tariff};
 use crate::dialect::seen::Seen;
+use crate::dialect::{Dialect, Operation, tokens};
+use crate::exchange::plan::Plan;
 use crate::limits::scope::Claim;
 use crate::money::NanoUsd;
 
@@ -56,13 +58,44 @@ impl Progress {
     }
 }
 
+/// A request, for the case that its provider never says how many tokens it was.
+#[derive(Debug)]
+enum Prompt {
+    /// To be counted then.
+    Kept(Bytes),
+    /// Too large to be kept for as long as its answer streams.
+    Counted(u64),
+}
+
+impl Prompt {
+    fn of(plan: &Plan) -> Self {
+        if !plan.delivery.is_stream() || plan.body.len() <= tokens::READ_WHOLE {
+            return Self::Kept(plan.body.clone());
+        }
+        Self::Counted(match plan.dialect {
+            Dialect::OpenAiChat | Dialect::OpenAiResponses => tokens::of_request(&plan.body),
+            // These say it with the first that they say.
+            Dialect::Anthropic | Dialect::Gemini => u64::try_from(tokens::weight(&plan.body) / 4).unwrap_or(u64::MAX),
+        })
+    }
+
+    fn tokens(&self) -> u64 {
+        match self {
+            Self::Kept(body) => tokens::of_request(body),
+            Self::Counted(tokens) => *tokens,
+        }
+    }
+}
+
 /// One call's bill.
 #[derive(Debug)]
 pub struct Bill {
     limiter: Limiter,
-    claims: Vec<Claim>,
+    claims: Arc<[Claim]>,
     reservation: Option<Reservation>,
     tariff: Arc<Tariff>,
+    dialect: Dialect,
+    prompt: Prompt,
     request: Request,
     operation: Operation,
     progress: Progress,
@@ -71,12 +104,14 @@ pub struct Bill {
 
 impl Bill {
     /// A call's, whose limits are known and nothing else.
-    pub fn open(limiter: Limiter, claims: Vec<Claim>, request: Request, operation: Operation) -> Self {
+    pub fn open(limiter: Limiter, claims: Arc<[Claim]>, request: Request, operation: Operation) -> Self {
         Self {
             limiter,
             claims,
             reservation: None,
             tariff: Arc::default(),
+            dialect: Dialect::OpenAiChat,
+            prompt: Prompt::Counted(0),
             request,
             operation,
             progress: Progress::default(),
@@ -84,9 +119,11 @@ impl Bill {
         }
     }
 
-    /// What the call may cost at this tariff. Counting tokens costs nothing with any vendor.
-    pub fn priced(&mut self, tariff: Arc<Tariff>) -> NanoUsd {
-        self.tariff = tariff;
+    /// What the call may cost where it goes. Counting tokens costs nothing with any vendor.
+    pub fn priced(&mut self, plan: &Plan) -> NanoUsd {
+        self.tariff = plan.tariff.clone();
+        self.dialect = plan.dialect;
+        self.prompt = Prompt::of(plan);
         match self.operation {
             Operation::Generate => self.tariff.estimate(&self.request),
             Operation::CountTokens => NanoUsd::ZERO,
@@ -100,9 +137,16 @@ impl Bill {
     }
 
     /// Another model has taken the call over: what the first one may have done is not charged.
-    pub fn moved(&mut self, tariff: Arc<Tariff>, progress: Progress) {
-        self.tariff = tariff;
-        self.progress = progress;
+    pub fn moved(&mut self, plan: &Plan) {
+        self.tariff = plan.tariff.clone();
+        self.dialect = plan.dialect;
+        self.prompt = Prompt::of(plan);
+        self.progress = plan.progress.clone();
+    }
+
+    /// The limits that the call is under.
+    pub fn claims(&self) -> Arc<[Claim]> {
+        self.claims.clone()
     }
 
     /// How the call's limits stand.
@@ -121,15 +165,15 @@ impl Bill {
     }
 
     /// Settles, once.
-    pub fn settle(&mut self, seen: &Seen, streamed_tokens: u64) -> Option<Cost> {
+    pub fn settle(&mut self, seen: &Seen) -> Option<Cost> {
         let reservation = self.reservation.take()?;
-        let cost = self.due(seen, streamed_tokens, reservation.estimate());
+        let cost = self.due(seen, reservation.estimate());
         reservation.settle(cost.amount);
         self.cost = Some(cost);
         Some(cost)
     }
 
-    fn due(&self, seen: &Seen, streamed_tokens: u64, estimate: NanoUsd) -> Cost {
+    fn due(&self, seen: &Seen, estimate: NanoUsd) -> Cost {
         if self.operation == Operation::CountTokens || self.progress.stage() == Stage::Free {
             return Cost::NOTHING;
         }
@@ -138,6 +182,8 @@ impl Bill {
         if is_complete {
             return self.tariff.cost(seen.usage.as_ref(), tier, estimate);
         }
-        self.tariff.partial(seen.usage.as_ref(), tier, &self.request, streamed_tokens)
+        let is_known = seen.usage.as_ref().is_some_and(|usage| usage.input.is_some());
+        let input = if is_known { 0 } else { self.prompt.tokens() };
+        self.tariff.partial(seen.usage.as_ref(), tier, Counted { input, output: seen.streamed.at(self.dialect) })
     }
 }

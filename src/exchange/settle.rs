@@ -13,7 +13,6 @@ use crate::actors::limiter;
 use crate::analytics::generation::{self, Failure};
 use crate::catalog::cost::Basis;
 use crate::config::Config;
-use crate::config::products::Product;
 use crate::dialect::peek::Peek;
 use crate::dialect::seen::Seen;
 use crate::exchange::bill::Bill;
@@ -119,7 +118,7 @@ impl Settlement {
             record.planned(&plan);
         }
         if let Some(bill) = &mut self.bill {
-            bill.moved(plan.tariff.clone(), plan.progress.clone());
+            bill.moved(&plan);
         }
         self.served_by = Some((plan.provider.clone(), plan.model.clone()));
     }
@@ -133,11 +132,11 @@ impl Settlement {
     ///
     /// # Errors
     /// 429 when a limit is spent, or calls under way may use it up.
-    pub async fn reserve(&mut self, scope: Scope, product: &Product, plan: &Plan) -> Result<(), Fault> {
+    pub async fn reserve(&mut self, scope: Scope, plan: &Plan) -> Result<(), Fault> {
         let begun = self.gateway.clock.now();
         let Some(bill) = &mut self.bill else { return Ok(()) };
-        let estimate = bill.priced(plan.tariff.clone());
-        let reserved = self.gateway.limiter.reserve(scope, product, estimate).await;
+        let estimate = bill.priced(plan);
+        let reserved = self.gateway.limiter.reserve(scope, bill.claims(), estimate).await;
         self.timings.limit = Some(self.gateway.clock.now().saturating_duration_since(begun));
         match reserved {
             Ok(reservation) => {
@@ -156,8 +155,7 @@ impl Settlement {
     /// Settles what the call cost, as far as it is known now. Settled once, it stays so.
     pub fn settle(&mut self) {
         self.catch_up();
-        let streamed_tokens = self.seen.streamed_tokens();
-        let Some(cost) = self.bill.as_mut().and_then(|bill| bill.settle(&self.seen, streamed_tokens)) else { return };
+        let Some(cost) = self.bill.as_mut().and_then(|bill| bill.settle(&self.seen)) else { return };
         if let Some((provider, model)) = &self.served_by
             && cost.amount > NanoUsd::ZERO
         {

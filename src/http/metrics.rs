@@ -1,5 +1,7 @@
 //! The page that Prometheus reads.
 
+use std::time::Duration;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use prometheus::core::Collector as _;
 use prometheus::proto::MetricFamily;
@@ -84,10 +86,23 @@ fn moment(state: &http::State) -> Result<Vec<MetricFamily>, prometheus::Error> {
     )?;
     let (teams, users) = state.gateway.limiter.top_spenders();
     for team in &teams {
-        team_cost.with_label_values(&[team.team.as_str()]).set(team.spent.as_usd());
+        team_cost.with_label_values(&[team.team.as_str()]).add(team.spent.as_usd());
     }
     for user in &users {
-        user_cost.with_label_values(&[user.team.as_str(), user.user.as_str()]).set(user.spent.as_usd());
+        // Names that are alike in their beginnings are one here.
+        user_cost.with_label_values(&[user.team.as_str(), user.user.as_str()]).add(user.spent.as_usd());
+    }
+    let used = GaugeVec::new(
+        Opts::new(
+            "llm_gateway_limit_used_ratio",
+            "How much of a limit is used, from 0 up, by whoever used most of it.",
+        ),
+        &["product", "per", "window"],
+    )?;
+    for limit in state.gateway.limiter.uses() {
+        let window = Duration::from_millis(limit.window.as_ms());
+        let window = humantime::format_duration(window).to_string();
+        used.with_label_values(&[limit.product.as_str(), limit.per.name(), &window]).set(limit.share);
     }
     let kept = IntGauge::new("llm_gateway_limit_counters", "Counters of spending that are kept.")?;
     kept.set(i64::try_from(state.gateway.limiter.counters()).unwrap_or(i64::MAX));
@@ -101,6 +116,7 @@ fn moment(state: &http::State) -> Result<Vec<MetricFamily>, prometheus::Error> {
     families.extend(redis_gone.collect());
     families.extend(team_cost.collect());
     families.extend(user_cost.collect());
+    families.extend(used.collect());
     for gauges in [up, depth, open, remembered] {
         families.extend(gauges.collect());
     }

@@ -21,7 +21,7 @@ pub async fn show(request: &HttpRequest, state: &State, caller: &Caller) -> Http
     let limiter = &state.gateway.limiter;
     let claims =
         config.products.get(&caller.product).map(|product| limiter.claims(&scope, product)).unwrap_or_default();
-    let mut windows = limiter.usage(&claims).await;
+    let mut windows = limiter.usage(&caller.product, &claims).await;
     windows.sort_by_key(|window| (window.claim.per, window.claim.key.length()));
     let team = match scope.team {
         Payer::Team(team) => json!(team.0),

@@ -43,6 +43,8 @@ pub struct Counter {
     touched: LedgerTime,
     /// Something is to be told to the others, or asked of them.
     pub queued: bool,
+    /// Which limit it is of, as whoever keeps it numbers them.
+    pub limit_number: u16,
     warned: bool,
     resets: u64,
 }
@@ -119,6 +121,7 @@ impl Counter {
             typical: NanoUsd::ZERO,
             touched: at,
             queued: false,
+            limit_number: 0,
             warned: false,
             resets: 0,
         }

@@ -18,8 +18,9 @@ use crate::money::NanoUsd;
 
 mod server;
 
-/// How long Redis may take over one pipeline.
-const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// How long Redis may take over one pipeline. Less than a lease is good for: a Redis that hangs is given up before anybody would
+/// have to ask it.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// How long the others take a lease for spent, in milliseconds: until whatever was admitted on its last moment has been told as
 /// reserved.

@@ -25,7 +25,9 @@ use crate::support::gateway::TestGateway;
 use crate::support::proxy::{Proxy, Weather};
 use crate::support::wait;
 
+mod nonsense;
 mod redis;
+mod seen;
 
 /// 1000 x 2 + 100 x 8, by a thousand: 0.0028 dollars on gpt-4.1.
 fn chat_answer() -> Reply {
@@ -128,11 +130,10 @@ async fn a_call_that_the_provider_refused_costs_nothing() {
 #[tokio::test]
 async fn a_caller_that_leaves_a_stream_pays_for_its_input_and_what_it_was_sent() {
     let gateway = limited("1").await;
-    let event = json!({"id": "c", "choices": [{"index": 0, "delta": {"content": "x".repeat(400)}}]}).to_string();
+    let event = json!({"id": "c", "choices": [{"index": 0, "delta": {"content": "four ".repeat(100)}}]}).to_string();
     gateway.openai().script().push(Reply::sse().event(&event).stall());
     let mut body = chat("ann");
     body["stream"] = json!(true);
-    let size = serde_json::to_vec(&body).unwrap().len();
     let answer = gateway.post("/tight/v1/chat/completions", &body).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(header(&answer, "x-llm-gateway-cost-usd"), "", "nobody knows yet");
@@ -140,8 +141,9 @@ async fn a_caller_that_leaves_a_stream_pays_for_its_input_and_what_it_was_sent()
     let mut stream = answer.bytes_stream();
     stream.next().await.unwrap().unwrap();
     drop(stream);
-    // Input by size at 2 dollars a million, 100 tokens of output at 8.
-    let cost = NanoUsd(i64::try_from(size.div_ceil(4)).unwrap() * 2_000 + 100 * 8_000);
+    // 4 tokens for a message, 4 for the answer's beginning and 2 for "hi" at 2 dollars a million. At 8, a hundred words of four
+    // letters are counted as 108.
+    let cost = NanoUsd(10 * 2_000 + 108 * 8_000);
     let line = format!(
         r#"llm_gateway_cost_usd_total{{model="gpt-4.1",product="tight",provenance="estimated_partial",provider="openai"}} {}"#,
         cost.as_usd()
@@ -201,7 +203,8 @@ impl Instance {
     }
 
     async fn reserve(&self, user: &str, estimate: NanoUsd) -> Result<Reservation, Fault> {
-        self.limiter.reserve(scope(user), &self.product, estimate).await
+        let claims = self.limiter.claims(&scope(user), &self.product);
+        self.limiter.reserve(scope(user), claims, estimate).await
     }
 
     /// What Redis holds of a user's spending, whoever spent it.
@@ -317,9 +320,9 @@ async fn a_counter_that_is_reset_starts_anew_in_every_instance() {
     let now = counters.heartbeat().await.unwrap().time;
     counters.reset(claim.key, claim.key.length().bucket(now)).await.unwrap();
     for instance in [&one, &other] {
-        let left = instance.limiter.usage(&[claim]).await;
+        let left = instance.limiter.usage(&scope(&user).product, &[claim]).await;
         wait::until("the reset to be heard of", || async {
-            (instance.limiter.usage(&[claim]).await[0].used == NanoUsd::ZERO).then_some(())
+            (instance.limiter.usage(&scope(&user).product, &[claim]).await[0].used == NanoUsd::ZERO).then_some(())
         })
         .await;
         assert_eq!(left.len(), 1);

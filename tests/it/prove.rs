@@ -123,7 +123,7 @@ async fn a_gateway_that_is_told_to_end_under_load_has_told_redis_everything() {
             load.until_paid(400).await;
             load.stop();
         };
-        let (paid, ()) = tokio::join!(load.until_stopped(), end);
+        let (paid, ()) = tokio::join!(load.until_stopped("ann"), end);
         let ended = fleet.ended(0).await;
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         fleet.signal(1, Signal::TERM);
@@ -148,7 +148,7 @@ async fn a_gateway_that_is_killed_takes_the_last_moments_with_it_and_no_more() {
             load.stop();
             killed
         };
-        let (_, killed) = tokio::join!(load.until_stopped(), end);
+        let (_, killed) = tokio::join!(load.until_stopped("ann"), end);
         let said = fleet.ended(0).await.stderr;
         let told = fleet.in_redis(&redis, Per::Product, "").await;
         let settled = load::settled_when(&said);
@@ -175,12 +175,13 @@ async fn while_redis_hangs_calls_far_from_their_limits_take_no_longer() {
             load.until_paid(2_000).await;
             load.stop();
         };
-        tokio::join!(load.until_stopped(), enough);
+        tokio::join!(load.until_stopped("ann"), enough);
         let held = load.held_by_limits();
         report(&format!("Redis {weather:?}: limits held a call for {held:?} at the 99th percentile"));
         slowest.push(held);
     }
-    assert!(slowest.iter().all(|held| *held < Duration::from_millis(20)), "{slowest:?}");
+    // A call that waited for Redis would have waited for 300 ms at least.
+    assert!(slowest.iter().all(|held| *held < Duration::from_millis(150)), "{slowest:?}");
     wait::until("the loss to be counted", || async { fleet.metric(0, "llm_gateway_redis_gone 1").await.then_some(()) })
         .await;
 }

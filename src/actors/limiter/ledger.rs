@@ -1,25 +1,59 @@
 //! All counters of an instance. It outlives the actor: a restart loses nothing.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use dashmap::DashMap;
 use tokio::sync::{MutexGuard, Notify};
 
 use crate::clock::Clock;
+use crate::config::products::Per;
+use crate::ids::ProductName;
 use crate::limits::counter::{Company, Counter, Local};
 use crate::limits::scope::{Claim, CounterKey};
-use crate::limits::window::LedgerTime;
+use crate::limits::window::{LedgerTime, WindowLength};
 use crate::money::NanoUsd;
 
 /// Into how many groups counters fall that are waited for, and asked about, together.
 const SLOTS: usize = 64;
 
+/// Of one limit, how much of it is used where it is used most.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LimitUse {
+    /// The product.
+    pub product: ProductName,
+    /// Whose spending it bounds.
+    pub per: Per,
+    /// In which window.
+    pub window: WindowLength,
+    /// The share that is used, from 0 up.
+    pub share: f64,
+}
+
+/// Who hears of what was spent here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// There is no Redis.
+    Nobody,
+    /// Other instances.
+    Others,
+}
+
+/// Whether what was settled took a counter over the share at which a warning is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Crossed {
+    Yes,
+    No,
+}
+
 /// All counters of an instance.
 #[derive(Debug)]
 pub(super) struct Ledger {
     counters: DashMap<CounterKey, Counter>,
+    /// What counters are of, by their number.
+    limits: RwLock<Vec<(ProductName, Per, WindowLength)>>,
+    audience: Audience,
     /// Counters that have something to tell the others.
     queue: Mutex<Vec<CounterKey>>,
     /// Told when a reservation was settled.
@@ -35,10 +69,12 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(super) fn new(clock: Clock, audience: Audience) -> Self {
         let wall = clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             counters: DashMap::new(),
+            limits: RwLock::default(),
+            audience,
             queue: Mutex::default(),
             settled: (0..SLOTS).map(|_| Notify::new()).collect(),
             asking: (0..SLOTS).map(|_| tokio::sync::Mutex::new(())).collect(),
@@ -82,10 +118,9 @@ impl Ledger {
     }
 
     /// Decides on a call under one limit.
-    pub(super) fn admit(&self, claim: &Claim, estimate: NanoUsd, company: Company) -> Local {
+    pub(super) fn admit(&self, product: &ProductName, claim: &Claim, estimate: NanoUsd, company: Company) -> Local {
         let at = self.now();
-        let mut counter =
-            self.counters.entry(claim.key).or_insert_with(|| Counter::new(claim.key.length(), claim.limit, at));
+        let mut counter = self.counters.entry(claim.key).or_insert_with(|| self.begin(product, claim, at));
         counter.touch(claim.limit, at);
         let local = counter.admit(estimate, at, company);
         // Told soon, what was reserved counts for the others once the lease does not, and the next call knows more.
@@ -98,13 +133,62 @@ impl Ledger {
         local
     }
 
-    /// Begins a counter that is not there.
-    pub(super) fn ensure(&self, claim: &Claim) {
+    /// Replaces what was reserved under one limit by what the call cost, and lets those look who wait for it.
+    pub(super) fn settle(&self, claim: &Claim, estimate: NanoUsd, actual: NanoUsd, warn_at: f64) -> Crossed {
         let at = self.now();
-        self.counters
-            .entry(claim.key)
-            .or_insert_with(|| Counter::new(claim.key.length(), claim.limit, at))
-            .touch(claim.limit, at);
+        let Some(mut counter) = self.counters.get_mut(&claim.key) else { return Crossed::No };
+        let crossed = counter.settle(estimate, actual, at, warn_at);
+        let wants = self.audience == Audience::Others && !counter.queued;
+        counter.queued |= wants;
+        drop(counter);
+        if wants {
+            self.push(claim.key);
+        }
+        self.settled(claim.key).notify_waiters();
+        if crossed { Crossed::Yes } else { Crossed::No }
+    }
+
+    /// Begins a counter that is not there.
+    pub(super) fn ensure(&self, product: &ProductName, claim: &Claim) {
+        let at = self.now();
+        self.counters.entry(claim.key).or_insert_with(|| self.begin(product, claim, at)).touch(claim.limit, at);
+    }
+
+    fn begin(&self, product: &ProductName, claim: &Claim, at: LedgerTime) -> Counter {
+        let mut counter = Counter::new(claim.key.length(), claim.limit, at);
+        counter.limit_number = self.number_of(product, claim);
+        counter
+    }
+
+    /// Limits are few: those of the configuration, and of the configurations before it.
+    fn number_of(&self, product: &ProductName, claim: &Claim) -> u16 {
+        let is_it = |(of, per, window): &(ProductName, Per, WindowLength)| {
+            of == product && *per == claim.per && *window == claim.key.length()
+        };
+        let known = self.limits.read().unwrap_or_else(PoisonError::into_inner).iter().position(is_it);
+        let number = known.unwrap_or_else(|| {
+            let mut limits = self.limits.write().unwrap_or_else(PoisonError::into_inner);
+            limits.iter().position(is_it).unwrap_or_else(|| {
+                limits.push((product.clone(), claim.per, claim.key.length()));
+                limits.len() - 1
+            })
+        });
+        u16::try_from(number).unwrap_or(u16::MAX)
+    }
+
+    /// Of each limit, how much of it is used where it is used most.
+    pub(super) fn uses(&self) -> Vec<LimitUse> {
+        let at = self.now();
+        let limits = self.limits.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut shares = vec![0.0_f64; limits.len()];
+        for counter in &self.counters {
+            let mut counter = *counter;
+            if let Some(share) = shares.get_mut(usize::from(counter.limit_number)) {
+                *share = share.max(counter.standing_at(at).used_share(at));
+            }
+        }
+        let uses = limits.into_iter().zip(shares);
+        uses.map(|((product, per, window), share)| LimitUse { product, per, window, share }).collect()
     }
 
     /// Changes a counter, if it is there.

@@ -4,6 +4,7 @@
 //! smallest. So amounts are never too low, and too high by no more than the smallest that is kept.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 
 use crate::limits::scope::{EndUser, Payer, Scope};
@@ -19,9 +20,14 @@ const NAME: usize = 64;
 /// Who spends most.
 #[derive(Debug, Default)]
 pub(super) struct Spenders {
-    teams: Mutex<HashMap<Payer, NanoUsd>>,
-    users: Mutex<HashMap<(Payer, EndUser), NanoUsd>>,
+    teams: Mutex<HashMap<u64, (Payer, NanoUsd)>>,
+    users: Mutex<HashMap<u64, (Named, NanoUsd)>>,
+    /// Names are found by a hash of theirs, so that a call copies none. Keyed by chance: nobody can make two names meet.
+    hasher: RandomState,
 }
+
+/// A user of a team's.
+type Named = (Payer, EndUser);
 
 /// Somebody, and what they spent since the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,12 +45,9 @@ impl Spenders {
         if amount <= NanoUsd::ZERO {
             return;
         }
-        add(&self.teams, scope.team, amount);
-        let user = match &scope.end_user {
-            EndUser::Owner(user) => EndUser::Owner(*user),
-            EndUser::Named(name) => EndUser::Named(name.chars().take(NAME).flat_map(char::escape_debug).collect()),
-        };
-        add(&self.users, (scope.team, user), amount);
+        add(&self.teams, self.hasher.hash_one(scope.team), amount, || scope.team);
+        let user = self.hasher.hash_one((scope.team, &scope.end_user));
+        add(&self.users, user, amount, || (scope.team, bounded(&scope.end_user)));
     }
 
     /// Teams, and users.
@@ -56,28 +59,36 @@ impl Spenders {
     }
 }
 
-fn add<K: Eq + std::hash::Hash + Clone>(kept: &Mutex<HashMap<K, NanoUsd>>, who: K, amount: NanoUsd) {
+/// A user whose name can be shown.
+fn bounded(user: &EndUser) -> EndUser {
+    match user {
+        EndUser::Owner(user) => EndUser::Owner(*user),
+        EndUser::Named(name) => EndUser::Named(name.chars().take(NAME).flat_map(char::escape_debug).collect()),
+    }
+}
+
+fn add<W>(kept: &Mutex<HashMap<u64, (W, NanoUsd)>>, hash: u64, amount: NanoUsd, who: impl FnOnce() -> W) {
     let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(spent) = kept.get_mut(&who) {
+    if let Some((_, spent)) = kept.get_mut(&hash) {
         *spent += amount;
         return;
     }
     let mut inherited = NanoUsd::ZERO;
     if kept.len() >= KEPT
         && let Some((smallest, spent)) =
-            kept.iter().min_by_key(|(_, spent)| **spent).map(|(who, spent)| (who.clone(), *spent))
+            kept.iter().min_by_key(|(_, (_, spent))| *spent).map(|(hash, (_, spent))| (*hash, *spent))
     {
         kept.remove(&smallest);
         inherited = spent;
     }
-    kept.insert(who, inherited + amount);
+    kept.insert(hash, (who(), inherited + amount));
 }
 
-fn top<K>(kept: &Mutex<HashMap<K, NanoUsd>>, shown: impl Fn(&K, NanoUsd) -> Spender) -> Vec<Spender> {
+fn top<W>(kept: &Mutex<HashMap<u64, (W, NanoUsd)>>, shown: impl Fn(&W, NanoUsd) -> Spender) -> Vec<Spender> {
     let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut all: Vec<(&K, NanoUsd)> = kept.iter().map(|(who, spent)| (who, *spent)).collect();
+    let mut all: Vec<&(W, NanoUsd)> = kept.values().collect();
     all.sort_by_key(|(_, spent)| std::cmp::Reverse(*spent));
-    all.into_iter().take(SHOWN).map(|(who, spent)| shown(who, spent)).collect()
+    all.into_iter().take(SHOWN).map(|(who, spent)| shown(who, *spent)).collect()
 }
 
 #[cfg(test)]

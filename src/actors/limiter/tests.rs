@@ -6,16 +6,18 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 
-use super::ledger::Ledger;
-use super::{Limiter, headers};
+use super::ledger::{Audience, Ledger};
+use super::{Limiter, Reservation, headers};
 use crate::clock::Clock;
 use crate::config::products::Product;
 use crate::config::{self, Config};
 use crate::fault::Fault;
 use crate::ids::{ProductName, TeamId, UserId};
-use crate::limits::counter::Counter;
+use crate::limits::counter::{Company, Counter};
 use crate::limits::scope::{CounterKey, EndUser, Payer, Scope};
+use crate::limits::window::LedgerTime;
 use crate::money::NanoUsd;
+use crate::store::counters::Roll;
 use crate::telemetry::metrics::Metrics;
 
 const CENT: NanoUsd = NanoUsd(10_000_000);
@@ -30,10 +32,14 @@ fn config(limits: &str) -> Config {
 }
 
 fn start(limits: &str) -> (Limiter, Product) {
+    start_with(limits, Clock::manual(SystemTime::now()))
+}
+
+fn start_with(limits: &str, clock: Clock) -> (Limiter, Product) {
     let config = config(limits);
     let product = config.products["llm_gateway"].clone();
     let config = std::sync::Arc::new(ArcSwap::from_pointee(config));
-    (Limiter::start(config, Clock::manual(SystemTime::now()), Metrics::new().unwrap(), None), product)
+    (Limiter::start(config, clock, Metrics::new().unwrap(), None), product)
 }
 
 fn scope(user: &str) -> Scope {
@@ -45,6 +51,11 @@ fn scope(user: &str) -> Scope {
     }
 }
 
+async fn reserve(limiter: &Limiter, product: &Product, scope: Scope, estimate: NanoUsd) -> Result<Reservation, Fault> {
+    let claims = limiter.claims(&scope, product);
+    limiter.reserve(scope, claims, estimate).await
+}
+
 /// So many callers, each of whom calls until it is told that the limit is spent; what all of that cost, and the last word.
 async fn spend(callers: usize, estimate: NanoUsd, actual: NanoUsd) -> (NanoUsd, Vec<Fault>) {
     let (limiter, product) = start("[{ per = 'user', usd = 1, window = '1h' }]");
@@ -54,7 +65,7 @@ async fn spend(callers: usize, estimate: NanoUsd, actual: NanoUsd) -> (NanoUsd, 
         async move {
             let mut spent = NanoUsd::ZERO;
             loop {
-                match limiter.reserve(scope("ann"), &product, estimate).await {
+                match reserve(&limiter, &product, scope("ann"), estimate).await {
                     Ok(reservation) => {
                         for _ in 0..3 {
                             tokio::task::yield_now().await;
@@ -89,12 +100,12 @@ async fn with_estimates_ten_times_too_high_the_whole_limit_is_spent() {
 #[actix_rt::test]
 async fn a_call_that_finds_no_room_waits_and_is_told_to_come_back_in_a_second() {
     let (limiter, product) = start("[{ per = 'user', usd = 1, window = '1h' }]");
-    let held = limiter.reserve(scope("ann"), &product, DOLLAR).await.unwrap();
-    let fault = limiter.reserve(scope("ann"), &product, CENT).await.unwrap_err();
+    let held = reserve(&limiter, &product, scope("ann"), DOLLAR).await.unwrap();
+    let fault = reserve(&limiter, &product, scope("ann"), CENT).await.unwrap_err();
     assert_eq!(fault.retry_after.unwrap().as_secs(), 1);
-    limiter.reserve(scope("bob"), &product, CENT).await.unwrap();
+    reserve(&limiter, &product, scope("bob"), CENT).await.unwrap();
     // One that waits is let in as soon as the other settles.
-    let waits = limiter.reserve(scope("ann"), &product, CENT);
+    let waits = reserve(&limiter, &product, scope("ann"), CENT);
     let (waited, ()) = futures_util::future::join(waits, async move {
         tokio::task::yield_now().await;
         held.settle(CENT);
@@ -108,7 +119,7 @@ async fn a_reservation_that_is_dropped_gives_everything_back() {
     let (limiter, product) =
         start("[{ per = 'user', usd = 1, window = '1h' }, { per = 'team', usd = 2, window = '1h' }]");
     let claims = limiter.claims(&scope("ann"), &product);
-    let held = limiter.reserve(scope("ann"), &product, CENT).await.unwrap();
+    let held = reserve(&limiter, &product, scope("ann"), CENT).await.unwrap();
     assert_eq!(headers(&limiter.headroom(&claims))[1], ("x-ratelimit-remaining-usd", "0.99".to_owned()));
     drop(held);
     assert_eq!(headers(&limiter.headroom(&claims))[1], ("x-ratelimit-remaining-usd", "1.00".to_owned()));
@@ -119,9 +130,9 @@ async fn a_call_is_reserved_under_all_of_its_limits_or_under_none() {
     let (limiter, product) =
         start("[{ per = 'user', usd = 1, window = '1h' }, { per = 'team', usd = 2, window = '1h' }]");
     for user in ["ann", "bob"] {
-        limiter.reserve(scope(user), &product, DOLLAR).await.unwrap().settle(DOLLAR);
+        reserve(&limiter, &product, scope(user), DOLLAR).await.unwrap().settle(DOLLAR);
     }
-    let fault = limiter.reserve(scope("eve"), &product, CENT).await.unwrap_err();
+    let fault = reserve(&limiter, &product, scope("eve"), CENT).await.unwrap_err();
     assert!(fault.message.contains("per team"), "{}", fault.message);
     let claims = limiter.claims(&scope("eve"), &product);
     let user = claims.iter().find(|claim| claim.per.name() == "user").unwrap();
@@ -132,7 +143,7 @@ async fn a_call_is_reserved_under_all_of_its_limits_or_under_none() {
 async fn a_limit_in_the_shadow_counts_and_refuses_nobody() {
     let (limiter, product) = start("[{ per = 'user', usd = 1, window = '1h', mode = 'shadow' }]");
     for _ in 0..3 {
-        limiter.reserve(scope("ann"), &product, DOLLAR).await.unwrap().settle(DOLLAR);
+        reserve(&limiter, &product, scope("ann"), DOLLAR).await.unwrap().settle(DOLLAR);
     }
     let claims = limiter.claims(&scope("ann"), &product);
     assert_eq!(limiter.headroom(&claims)[0].used, NanoUsd(3 * DOLLAR.0));
@@ -143,12 +154,12 @@ async fn a_limit_in_the_shadow_counts_and_refuses_nobody() {
 fn a_hundred_thousand_users_fit_in_a_hundred_megabytes_and_expire() {
     let config = config("[{ per = 'user', usd = 1, window = '1h' }, { per = 'user', usd = 5, window = '1d' }]");
     let clock = Clock::manual(SystemTime::now());
-    let ledger = Ledger::new(clock.clone());
+    let ledger = Ledger::new(clock.clone(), Audience::Nobody);
     for user in 0..100_000 {
         let scope = Scope { end_user: EndUser::Owner(UserId(user)), ..scope("") };
         for claim in scope.claims(&config.products["llm_gateway"], &config.limits) {
-            ledger.admit(&claim, CENT, crate::limits::counter::Company::Alone);
-            ledger.with(claim.key, |counter, at| counter.settle(CENT, CENT, at, 0.8));
+            ledger.admit(&scope.product, &claim, CENT, Company::Alone);
+            ledger.settle(&claim, CENT, CENT, 0.8);
         }
     }
     assert_eq!(ledger.len(), 200_000);
@@ -161,4 +172,48 @@ fn a_hundred_thousand_users_fit_in_a_hundred_megabytes_and_expire() {
     clock.advance(std::time::Duration::from_secs(2 * 24 * 3600));
     ledger.expire();
     assert_eq!(ledger.len(), 0);
+}
+
+#[actix_rt::test]
+async fn a_step_of_redis_time_neither_frees_nor_holds_anybody_for_longer_than_a_window() {
+    const DAY_MS: u64 = 24 * 3_600_000;
+    for step in [Step::Forwards, Step::Backwards] {
+        let clock = Clock::manual(SystemTime::now());
+        let (limiter, product) = start_with("[{ per = 'user', usd = 1, window = '1h' }]", clock.clone());
+        reserve(&limiter, &product, scope("ann"), DOLLAR).await.unwrap().settle(DOLLAR);
+        let now = limiter.shared.ledger.now().0;
+        let time = LedgerTime(match step {
+            Step::Forwards => now + 3 * DAY_MS,
+            Step::Backwards => now - 3 * DAY_MS,
+        });
+        limiter.shared.met(&Roll { instances: 1, known: true, time });
+        // There is nobody to be asked.
+        limiter.shared.ledger.set_company(Company::Alone);
+        let fault = reserve(&limiter, &product, scope("ann"), CENT).await.unwrap_err();
+        let after = fault.retry_after.unwrap();
+        assert!(after.as_secs() <= 3_700, "{step:?}: {after:?}");
+        reserve(&limiter, &product, scope("bob"), CENT).await.unwrap();
+
+        clock.advance(after);
+        reserve(&limiter, &product, scope("ann"), CENT).await.unwrap();
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Forwards,
+    Backwards,
+}
+
+#[actix_rt::test]
+async fn of_each_limit_it_is_known_how_much_is_used_where_it_is_used_most() {
+    let (limiter, product) =
+        start("[{ per = 'user', usd = 1, window = '1h' }, { per = 'team', usd = 4, window = '1h' }]");
+    for (user, spent) in [("ann", CENT), ("bob", NanoUsd(DOLLAR.0 / 2))] {
+        reserve(&limiter, &product, scope(user), CENT).await.unwrap().settle(spent);
+    }
+    let mut uses: Vec<(&str, f64)> =
+        limiter.uses().iter().map(|limit| (limit.per.name(), (limit.share * 1e4).round() / 1e4)).collect();
+    uses.sort_by(|one, other| one.0.cmp(other.0));
+    assert_eq!(uses, [("team", 0.1275), ("user", 0.5)]);
 }

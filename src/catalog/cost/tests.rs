@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Basis, Cost, Parts, Provenance, Request, ServiceTier, Tariff, Tier};
+use super::{Basis, Cost, Counted, Parts, Provenance, Request, ServiceTier, Tariff, Tier};
 use crate::catalog::Catalog;
 use crate::dialect::{Dialect, anthropic, gemini, openai_chat, openai_responses};
 use crate::ir::Usage;
@@ -773,15 +773,18 @@ fn a_part_that_is_larger_than_its_total_counts_as_the_total() {
 #[test]
 fn an_answer_cut_short_costs_its_input_and_what_had_been_passed_on() {
     let tariff = tariff("gpt-4.1");
-    let request = Request { bytes: 4000, ..Request::default() };
-    // Nothing was said: 4000 bytes are 1000 tokens; 1000 x 2 + 50 x 8.
-    let nothing = tariff.partial(None, ServiceTier::Standard, &request, 50);
+    // Nothing was said: 1000 x 2 + 50 x 8.
+    let counted = Counted { input: 1000, output: 50 };
+    let nothing = tariff.partial(None, ServiceTier::Standard, counted);
     assert_eq!((nothing.amount, nothing.provenance), (NanoUsd(2_400_000), Provenance::EstimatedPartial));
     let parts = Parts { input: NanoUsd(2_000_000), output: NanoUsd(400_000), searches: NanoUsd::ZERO };
     assert_eq!(nothing.parts, Some(parts));
-    // The input was said, and of the output less than went by: 10 x 2 + 50 x 8.
+    // The input was said, and a little of the output before the rest went by: 10 x 2 + (1 + 50) x 8.
     let usage = Usage { input: Some(10), output: Some(1), ..Usage::default() };
-    assert_eq!(tariff.partial(Some(&usage), ServiceTier::Standard, &request, 50).amount, NanoUsd(420_000));
+    assert_eq!(tariff.partial(Some(&usage), ServiceTier::Standard, counted).amount, NanoUsd(428_000));
+    // No request is larger than the model's context: 1047576 x 2.
+    let absurd = Counted { input: u64::MAX, output: 0 };
+    assert_eq!(tariff.partial(None, ServiceTier::Standard, absurd).amount, NanoUsd(2_095_152_000));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::dialect::error;
-use crate::dialect::seen::{Seen, at, leading_type, text_bytes};
+use crate::dialect::seen::{Seen, at, leading_type};
 use crate::dialect::{Dialect, Operation};
 use crate::ir::{Opaque, Usage};
 
@@ -45,7 +45,7 @@ pub(crate) fn event(payload: &[u8], seen: &mut Seen) {
             seen.first_event = true;
             seen.content = true;
             if leading == Some("content_block_delta") {
-                seen.streamed_bytes += text_bytes(payload, &TEXTS);
+                seen.passed(payload, &TEXTS);
             }
             return;
         }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::dialect::error;
-use crate::dialect::seen::{Seen, at, has, text_bytes};
+use crate::dialect::seen::{Seen, at, has};
 use crate::dialect::{Dialect, Operation};
 use crate::ir::{Opaque, Usage};
 
@@ -55,7 +55,7 @@ pub(crate) fn event(needles: &Needles, payload: &[u8], seen: &mut Seen) {
         return;
     }
     seen.first_event = true;
-    seen.streamed_bytes += text_bytes(payload, &TEXTS);
+    seen.passed(payload, &TEXTS);
     let says = |needle| has(payload, needle);
     if seen.content && !says(&needles.usage) && !says(&needles.finish) && !says(&needles.error) {
         return;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::dialect::error;
-use crate::dialect::seen::{Seen, at, leading_type, text_bytes};
+use crate::dialect::seen::{Seen, at, leading_type};
 use crate::dialect::{Dialect, Operation};
 use crate::ir::{Opaque, Usage};
 
@@ -89,7 +89,7 @@ pub(crate) fn event(needles: &Needles, payload: &[u8], seen: &mut Seen) {
         kind => {
             seen.content = true;
             if kind.ends_with(".delta") {
-                seen.streamed_bytes += text_bytes(payload, &[br#""delta""#]);
+                seen.passed(payload, &[br#""delta""#]);
             }
         }
     }

@@ -95,8 +95,7 @@ impl<'a> Load<'a> {
     }
 
     /// Calls until it is stopped, or a gateway is gone; what was answered cost this.
-    pub(super) async fn until_stopped(&self) -> NanoUsd {
-        let user = &super::somebody();
+    pub(super) async fn until_stopped(&self, user: &str) -> NanoUsd {
         let callers = (0..CALLERS).map(|number| async move {
             let mut spent = NanoUsd::ZERO;
             while !self.is_over.load(Ordering::SeqCst) {

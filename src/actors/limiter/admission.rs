@@ -1,0 +1,222 @@
+//! Decides on calls by the counters, asks the other instances where it has to, and settles.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::ledger::Crossed;
+use super::words::{no_room, refused};
+use super::{Headroom, Shared};
+use crate::config::products::Mode;
+use crate::fault::Fault;
+use crate::ids::ProductName;
+use crate::limits::counter::{Company, Local};
+use crate::limits::scope::{Claim, Scope};
+use crate::money::NanoUsd;
+use crate::store::counters::{CountersError, Look, Seen};
+use crate::telemetry::metrics::LimitEvent;
+
+/// How long a caller waits for the others to say how they stand, before the limit is held from what is known here.
+const ASK_PATIENCE: Duration = Duration::from_millis(300);
+
+/// How often a call that waits looks again for what settled elsewhere.
+const LOOK_AGAIN: Duration = Duration::from_millis(60);
+
+/// Why a call may not go under one limit.
+pub(super) enum Held {
+    /// The limit is spent.
+    Spent {
+        /// Until a call is admitted again.
+        after: Duration,
+    },
+    /// Calls under way may use it up.
+    NoRoom,
+}
+
+/// What was reserved so far; given back when dropped.
+struct Taken<'a> {
+    shared: &'a Shared,
+    claims: &'a [Claim],
+    count: usize,
+    estimate: NanoUsd,
+}
+
+impl Shared {
+    /// Reserves under all limits or under none.
+    pub(super) async fn take_all(
+        &self,
+        scope: &Scope,
+        claims: &[Claim],
+        estimate: NanoUsd,
+    ) -> Result<(), (Claim, Held)> {
+        // Dropped half way, by a caller that left, it gives back what it took.
+        let mut taken = Taken { shared: self, claims, count: 0, estimate };
+        for claim in claims {
+            let local = match self.ledger.admit(&scope.product, claim, estimate, self.company()) {
+                Local::Ask => self.ask(&scope.product, claim, estimate).await,
+                local @ (Local::Admitted | Local::Wait | Local::Refused { .. }) => local,
+            };
+            let held = match (local, claim.mode) {
+                (Local::Admitted, _) => None,
+                (Local::Refused { after }, Mode::Enforce) => Some(Held::Spent { after }),
+                (Local::Wait | Local::Ask, Mode::Enforce) => Some(Held::NoRoom),
+                (Local::Refused { .. } | Local::Wait | Local::Ask, Mode::Shadow) => {
+                    self.metrics.limit(&scope.product, claim.per, LimitEvent::Shadowed);
+                    self.ledger.with(claim.key, |counter, _| counter.reserve(estimate));
+                    None
+                }
+            };
+            match held {
+                None => taken.count += 1,
+                Some(held) => return Err((*claim, held)),
+            }
+        }
+        taken.count = 0;
+        Ok(())
+    }
+
+    /// Reserves once calls under way have settled, for as long as the settings say.
+    pub(super) async fn wait_for_room(&self, scope: &Scope, claims: &[Claim], estimate: NanoUsd) -> Result<(), Fault> {
+        let deadline = Instant::now() + self.config.load().limits.wait;
+        loop {
+            // Armed before the look, so that what settles in between is not missed.
+            let mut armed: Vec<_> =
+                claims.iter().map(|claim| Box::pin(self.ledger.settled(claim.key).notified())).collect();
+            for one in &mut armed {
+                one.as_mut().enable();
+            }
+            let claim = match self.take_all(scope, claims, estimate).await {
+                Ok(()) => return Ok(()),
+                Err((claim, Held::Spent { after })) => return Err(self.refuse(scope, &claim, after)),
+                Err((claim, Held::NoRoom)) => claim,
+            };
+            if Instant::now() >= deadline {
+                self.metrics.limit(&scope.product, claim.per, LimitEvent::Refused);
+                return Err(no_room(&claim));
+            }
+            let again = match self.ledger.company() {
+                Company::Alone => deadline,
+                Company::Shared(_) => deadline.min(Instant::now() + LOOK_AGAIN),
+            };
+            let at = claims.iter().position(|other| other.key == claim.key).unwrap_or(0);
+            if let Some(one) = armed.get_mut(at) {
+                // Out of patience is as good as told: the loop looks once more.
+                let _ = timeout_at(again, one.as_mut()).await;
+            }
+        }
+    }
+
+    /// The answer to a call whose limit is spent.
+    pub(super) fn refuse(&self, scope: &Scope, claim: &Claim, after: Duration) -> Fault {
+        self.metrics.limit(&scope.product, claim.per, LimitEvent::Refused);
+        refused(claim, after)
+    }
+
+    /// Asks the others for one call.
+    async fn ask(&self, product: &ProductName, claim: &Claim, estimate: NanoUsd) -> Local {
+        let Some(counters) = &self.counters else { return Local::Ask };
+        let _turn = self.ledger.turn(claim.key).await;
+        // Who had the turn before may have learnt enough for this call too.
+        let company = self.company();
+        let local = self.ledger.admit(product, claim, estimate, company);
+        let Company::Shared(instances) = company else { return local };
+        if local != Local::Ask {
+            return local;
+        }
+        for _ in 0..2 {
+            let Some((told, at)) = self.ledger.with(claim.key, |counter, at| (counter.tell(at), at)) else { break };
+            let look = Look { key: claim.key, told, asked: estimate, at };
+            let looked = timeout(ASK_PATIENCE, counters.look(&[look], instances)).await;
+            let seen = match looked.unwrap_or(Err(CountersError::Slow)) {
+                Ok(answers) => answers.first().map(|(seen, _)| *seen),
+                Err(error) => {
+                    self.ledger.enqueue(claim.key);
+                    self.lost(&error);
+                    return self.ledger.admit(product, claim, estimate, Company::Alone);
+                }
+            };
+            match seen {
+                Some(Seen::Reset(resets)) => {
+                    self.ledger.with(claim.key, |counter, _| counter.forget(resets));
+                }
+                Some(Seen::Learnt(learnt)) => {
+                    let standing = self.ledger.with(claim.key, |counter, at| {
+                        counter.learn(&told, &learnt, estimate, look.at, at);
+                        counter.standing_at(at).admits_again_in(at)
+                    });
+                    return match standing {
+                        _ if learnt.admitted => Local::Admitted,
+                        Some(after) if after > Duration::ZERO => Local::Refused { after },
+                        Some(_) | None => Local::Wait,
+                    };
+                }
+                None => break,
+            }
+        }
+        Local::Wait
+    }
+
+    /// Replaces what was reserved by what the call cost.
+    pub(super) fn settle(&self, scope: &Scope, claims: &[Claim], estimate: NanoUsd, actual: NanoUsd) {
+        let warn_at = self.config.load().limits.warn_at;
+        for claim in claims {
+            if self.ledger.settle(claim, estimate, actual, warn_at) == Crossed::Yes {
+                self.warn(scope, claim);
+            }
+        }
+        self.metrics.settled(&scope.product, actual);
+        self.spenders.spent(scope, actual);
+    }
+
+    fn warn(&self, scope: &Scope, claim: &Claim) {
+        self.metrics.limit(&scope.product, claim.per, LimitEvent::Warned);
+        tracing::warn!(
+            product.name = %scope.product,
+            team.id = %scope.team,
+            limit.per = claim.per.name(),
+            limit.usd = claim.limit.as_usd(),
+            limit.window_s = claim.key.length().as_ms() / 1000,
+            "a spending limit is nearly used up"
+        );
+    }
+
+    /// How a limit stands.
+    pub(super) fn headroom(&self, claim: &Claim) -> Headroom {
+        let standing = self.ledger.with(claim.key, |counter, at| {
+            let standing = counter.standing_at(at);
+            (standing.spent.within(standing.length, at), standing.reserved, at, standing)
+        });
+        match standing {
+            None => Headroom {
+                claim: *claim,
+                used: NanoUsd::ZERO,
+                remaining: claim.limit,
+                reset: Duration::ZERO,
+                clears: Duration::ZERO,
+            },
+            Some((used, reserved, at, mut standing)) => {
+                standing.limit = claim.limit;
+                let remaining = (claim.limit - used - reserved).max(NanoUsd::ZERO);
+                Headroom {
+                    claim: *claim,
+                    used,
+                    remaining,
+                    reset: standing.admits_again_in(at),
+                    clears: standing.spent.until_at_most(NanoUsd::ZERO, standing.length, at),
+                }
+            }
+        }
+    }
+
+    fn company(&self) -> Company {
+        if self.is_gone() { Company::Alone } else { self.ledger.company() }
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        for claim in &self.claims[..self.count] {
+            self.shared.ledger.settle(claim, self.estimate, NanoUsd::ZERO, f64::MAX);
+        }
+    }
+}
