@@ -20,6 +20,7 @@ mod reply;
 mod script;
 mod seal;
 mod shape;
+mod telling;
 #[cfg(test)]
 mod testing;
 mod world;

@@ -26,6 +26,9 @@ pub fn run(config: Config, catalog: Catalog, data: PathBuf, reload: ReloadFrom) 
         let reload = Reload::listen(reload.environment, reload.mode)?;
         let app = App::start(config, catalog, Mode::Dev { data }).await?;
         let mut stderr = std::io::stderr().lock();
+        for sandbox in app.sandboxes() {
+            writeln!(stderr, "simulated {} at {}", sandbox.kind(), sandbox.base_url())?;
+        }
         let address = app.address();
         writeln!(stderr, "listening on http://{address}")?;
         if real.is_empty() {

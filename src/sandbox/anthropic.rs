@@ -111,11 +111,11 @@ fn count_tokens(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 fn checked(call: &Call<'_>, top: &'static [super::shape::Field]) -> Result<Value, Refusal> {
     let request: Value = serde_json::from_slice(&call.request.body)
         .map_err(|error| Refusal::invalid(format!("The request body is not valid JSON: {error}")))?;
-    let beta = call.request.header("anthropic-beta").is_some();
+    let beta = call.request.header("anthropic-beta");
     let known = request.as_object().map(|fields| {
         fields
             .iter()
-            .filter(|(name, _)| !(beta && shape::BETA.contains(&name.as_str())))
+            .filter(|(name, _)| !shape::is_beta(name, beta))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()
     });

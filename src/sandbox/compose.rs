@@ -31,6 +31,8 @@ pub(super) struct Ask {
 #[derive(Clone, Debug)]
 pub(super) struct Tool {
     pub(super) name: String,
+    /// Responses only: the group that it belongs to.
+    pub(super) namespace: Option<String>,
     pub(super) input: ToolInput,
 }
 
@@ -70,6 +72,7 @@ pub(super) struct Composed {
 #[derive(Clone, Debug)]
 pub(super) struct Called {
     pub(super) name: String,
+    pub(super) namespace: Option<String>,
     pub(super) input: Input,
 }
 
@@ -257,10 +260,17 @@ fn call(tool: &Tool, input: Option<Value>, index: usize) -> Called {
         (ToolInput::Freeform, Some(Value::String(text))) => Input::Text(text),
         (ToolInput::Freeform, Some(other)) => Input::Text(other.to_string()),
         (ToolInput::Freeform, None) => Input::Text(format!("sandbox input {}", index + 1)),
+        (ToolInput::Schema(schema), Some(text @ Value::String(_))) => Input::Json(first_field(schema, text)),
         (ToolInput::Schema(_), Some(value)) => Input::Json(value),
         (ToolInput::Schema(schema), None) => Input::Json(example::of_call(schema, index)),
     };
-    Called { name: tool.name.clone(), input }
+    Called { name: tool.name.clone(), namespace: tool.namespace.clone(), input }
+}
+
+/// No model calls a function with a text alone: it is taken for the first of the arguments.
+fn first_field(schema: &Value, text: Value) -> Value {
+    let name = schema.get("properties").and_then(Value::as_object).and_then(|fields| fields.keys().next());
+    name.map_or_else(|| json!({}), |name| json!({name: text}))
 }
 
 fn limit(answer: &mut Composed, ask: &Ask) {

@@ -13,6 +13,7 @@ use super::World;
 use super::http1::{Inbox, Incoming};
 use super::record::Recorded;
 use super::reply::{Act, Ending, Framing, Reply};
+use super::telling;
 
 /// Serves a connection until either side ends it.
 pub(super) async fn serve(stream: TcpStream, world: Arc<World>) {
@@ -35,6 +36,10 @@ async fn converse(stream: TcpStream, connection: usize, world: &World) -> io::Re
     while let Some(incoming) = inbox.request(&mut out).await? {
         let keep_alive = incoming.head.keep_alive;
         let request = record(connection, incoming);
+        if let Some(told) = telling::answer(&request, |look| world.log.look(look)) {
+            say(&mut out, told).await?;
+            continue;
+        }
         let number = world.log.request(request.clone());
         if !request.complete {
             world.log.peer_closed(number, Instant::now());

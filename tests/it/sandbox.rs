@@ -216,6 +216,23 @@ async fn each_provider_answers_with_a_simulation_that_quotes_the_prompt() {
 }
 
 #[tokio::test]
+async fn other_programs_are_told_what_reached_a_sandbox() {
+    for (kind, path, body) in prompts() {
+        let sandbox = start(kind).await;
+        post(&sandbox, path, &body).await;
+        let told = async |wanted: &str| -> Value {
+            let url = format!("http://127.0.0.1:{}/sandbox/requests?holds={wanted}", sandbox.port());
+            reqwest::get(url).await.unwrap().json().await.unwrap()
+        };
+        let all = told("What+is+a%20fern?").await;
+        assert_eq!(all["requests"].as_array().unwrap().len(), 1);
+        assert_eq!(all["requests"][0]["body"], body);
+        assert_eq!(told("nothing+of+the+sort").await, json!({"requests": []}));
+        assert_eq!(sandbox.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn each_provider_streams() {
     for (kind, path, mut body) in prompts() {
         let sandbox = start(kind).await;

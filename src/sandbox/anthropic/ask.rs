@@ -105,6 +105,7 @@ fn tools(request: &Value) -> Vec<Tool> {
     let own = tools.iter().filter(|tool| tool.get("type").is_none_or(|kind| kind == "custom"));
     own.map(|tool| Tool {
         name: text(tool, "name").to_owned(),
+        namespace: None,
         input: ToolInput::Schema(tool.get("input_schema").cloned().unwrap_or_default()),
     })
     .collect()

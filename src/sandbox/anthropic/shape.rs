@@ -5,18 +5,26 @@ use serde_json::Value;
 use crate::sandbox::shape::Shape::{Any, Bool, Either, Int, List, Map, Number, Object, Tagged, Text, Word};
 use crate::sandbox::shape::{Field, Problem, Shape, Step, Violation, optional, required};
 
-/// Top-level fields that exist under an `anthropic-beta` header only.
-pub(super) const BETA: [&str; 9] = [
-    "betas",
-    "context_management",
-    "mcp_servers",
-    "fallbacks",
-    "compaction",
-    "thread",
-    "output_format",
-    "billing_policy",
-    "fallback_credit_token",
+/// Top-level fields that exist under an `anthropic-beta` header only, with the beginnings of the capabilities that bring
+/// them (platform.claude.com/docs/en/api/beta-headers); an empty one is any.
+const BETA: [(&str, &[&str]); 9] = [
+    ("betas", &[""]),
+    ("context_management", &["context-management-", "compact-"]),
+    ("mcp_servers", &["mcp-client-"]),
+    ("fallbacks", &[""]),
+    ("compaction", &[""]),
+    ("thread", &[""]),
+    ("output_format", &["structured-outputs-"]),
+    ("billing_policy", &[""]),
+    ("fallback_credit_token", &[""]),
 ];
+
+/// Whether this value of `anthropic-beta` brings the top-level field.
+pub(super) fn is_beta(field: &str, header: Option<&str>) -> bool {
+    let found = BETA.iter().find(|(name, _)| *name == field);
+    let brings = |capability: &str| found.is_some_and(|(_, by)| by.iter().any(|begin| capability.starts_with(begin)));
+    header.is_some_and(|header| header.split(',').any(|capability| brings(capability.trim())))
+}
 
 pub(super) static MESSAGES: &[Field] = &[
     required("model", Text),

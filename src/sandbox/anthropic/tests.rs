@@ -297,10 +297,14 @@ fn beta_fields_want_their_header() {
     let provider = Provider::new(Kind::Anthropic);
     let request = with(plain(), "/context_management", json!({"edits": []}));
     assert!(provider.post(TARGET, &request).refusal().1.starts_with("context_management: Extra"));
-    let headers = [
-        ("x-api-key", "sk-sandbox".to_owned()),
-        ("anthropic-version", "2023-06-01".to_owned()),
-        ("anthropic-beta", "context-management-2025-06-27".to_owned()),
-    ];
-    provider.send("POST", TARGET, &headers, request.to_string()).json();
+    let under = |beta: &str| {
+        let headers = [
+            ("x-api-key", "sk-sandbox".to_owned()),
+            ("anthropic-version", "2023-06-01".to_owned()),
+            ("anthropic-beta", beta.to_owned()),
+        ];
+        provider.send("POST", TARGET, &headers, request.to_string())
+    };
+    under("effort-2025-11-24, context-management-2025-06-27").json();
+    assert_eq!(under("effort-2025-11-24").refusal().0, 400);
 }

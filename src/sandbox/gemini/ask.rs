@@ -90,6 +90,7 @@ fn tools(request: &Value) -> Vec<Tool> {
         .map(|function| {
             let schema = function.get("parameters").or_else(|| function.get("parametersJsonSchema"));
             Tool {
+                namespace: None,
                 name: text(function, "name").to_owned(),
                 input: ToolInput::Schema(schema.cloned().unwrap_or_default()),
             }

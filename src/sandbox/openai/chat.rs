@@ -125,7 +125,7 @@ fn tools(request: &Value) -> Vec<Tool> {
             "custom" => ToolInput::Freeform,
             _ => ToolInput::Schema(inner.get("parameters").cloned().unwrap_or_default()),
         };
-        Tool { name: text(inner, "name").to_owned(), input }
+        Tool { name: text(inner, "name").to_owned(), namespace: None, input }
     });
     let is_allowed = |tool: &Tool| {
         allowed.is_none_or(|allowed| {

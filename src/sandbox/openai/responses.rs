@@ -157,15 +157,27 @@ fn tools(request: &Value) -> Vec<Tool> {
     let allowed =
         (text(choice, "type") == "allowed_tools").then(|| choice.get("tools").and_then(Value::as_array)).flatten();
     let is_allowed = |name: &str| allowed.is_none_or(|allowed| allowed.iter().any(|one| text(one, "name") == name));
-    let tools = request.get("tools").and_then(Value::as_array).into_iter().flatten().filter_map(|tool| {
-        let input = match text(tool, "type") {
-            "function" => ToolInput::Schema(tool.get("parameters").cloned().unwrap_or_default()),
-            "custom" => ToolInput::Freeform,
-            _ => return None,
-        };
-        Some(Tool { name: text(tool, "name").to_owned(), input })
+    let added = request.get("input").and_then(Value::as_array).into_iter().flatten();
+    let added = added.filter(|item| responses_rules::kind(item) == "additional_tools");
+    let lists = [request].into_iter().chain(added).filter_map(|holder| holder.get("tools")?.as_array());
+    let tools = lists.flatten().flat_map(|tool| match text(tool, "type") {
+        "namespace" => {
+            let members = tool.get("tools").and_then(Value::as_array).into_iter().flatten();
+            members.filter_map(|member| own_tool(member, Some(text(tool, "name")))).collect()
+        }
+        _ => own_tool(tool, None).into_iter().collect::<Vec<_>>(),
     });
     tools.filter(|tool| is_allowed(&tool.name)).collect()
+}
+
+/// A tool that the caller runs. One of a namespace is called by its own name; the namespace stands beside it.
+fn own_tool(tool: &Value, namespace: Option<&str>) -> Option<Tool> {
+    let input = match text(tool, "type") {
+        "function" => ToolInput::Schema(tool.get("parameters").cloned().unwrap_or_default()),
+        "custom" => ToolInput::Freeform,
+        _ => return None,
+    };
+    Some(Tool { name: text(tool, "name").to_owned(), namespace: namespace.map(str::to_owned), input })
 }
 
 fn choice(request: &Value) -> Choice {
@@ -214,6 +226,9 @@ fn output(request: &Value, ask: &Ask, composed: &Composed, ids: &mut Ids) -> Vec
                 "call_id": call_id, "input": text, "name": called.name,
             }),
         });
+        if let (Some(namespace), Some(Value::Object(item))) = (&called.namespace, output.last_mut()) {
+            item.insert("namespace".to_owned(), namespace.as_str().into());
+        }
     }
     output
 }

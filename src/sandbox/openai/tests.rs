@@ -182,6 +182,29 @@ fn calls_of_both_kinds_stream_and_a_responses_tool_loop_finishes() {
 }
 
 #[test]
+fn tools_of_namespaces_and_of_the_input_are_called_by_their_own_names() {
+    let member = json!({"type": "custom", "name": "exec", "description": ""});
+    let group = json!({"type": "namespace", "name": "functions", "description": "", "tools": [member]});
+    let added = json!({"type": "additional_tools", "role": "developer", "tools": [group.clone()]});
+    let said = json!({"role": "user", "content": "Go [[sandbox:call=exec text(1)]]"});
+    for (input, tools) in [(json!([added, said]), json!([])), (json!([said]), json!([group]))] {
+        let answer = responses(&json!({"model": "gpt-6", "input": input, "tools": tools})).json();
+        let call = answer["output"].as_array().unwrap().iter().find(|item| item["type"] == "custom_tool_call").unwrap();
+        assert_eq!(
+            (&call["name"], &call["namespace"], &call["input"]),
+            (&json!("exec"), &json!("functions"), &json!("text(1)"))
+        );
+    }
+}
+
+#[test]
+fn a_text_for_a_function_is_its_first_argument() {
+    let asked = with(tools(), "/messages/0/content", json!("Go [[sandbox:call=weather Paris]]"));
+    let call = chat(&asked).json()["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"].clone();
+    assert_eq!(call, json!(r#"{"city":"Paris"}"#));
+}
+
+#[test]
 fn an_incomplete_response_says_why() {
     let request = with(with(input(), "/model", "gpt-4.1".into()), "/reasoning", Value::Null);
     let short = responses(&with(request, "/max_output_tokens", 16.into())).json();
