@@ -1,4 +1,4 @@
-//! Which headers pass, each way. Everything that is not named here stays out.
+//! Which headers pass, each way. Everything that is not named here stays out, but for Anthropic's own.
 //!
 //! Upwards: what the vendors' APIs read. Not the caller's credential, not the ids of an organization or project (the
 //! provider's account is the gateway's), no cookies, and none of the SDKs' own telemetry (`x-stainless-*`,
@@ -16,9 +16,12 @@ pub fn is_passed_up(kind: Kind, name: &str) -> bool {
     match name {
         "content-type" | "accept" => true,
         "idempotency-key" => matches!(kind, Kind::OpenAi | Kind::Anthropic),
-        "anthropic-beta" | "anthropic-version" => kind == Kind::Anthropic,
+        // Not whose account it is: that is the gateway's.
+        "anthropic-organization-id" | "anthropic-workspace-id" => false,
         "openai-beta" => kind == Kind::OpenAi,
-        _ => false,
+        // An open list: Claude Code's new abilities come with new headers
+        // (code.claude.com/docs/en/llm-gateway-protocol).
+        other => kind == Kind::Anthropic && other.starts_with("anthropic-"),
     }
 }
 
@@ -113,6 +116,10 @@ mod tests {
     fn a_vendors_own_headers_go_to_that_vendor_only() {
         assert!(is_passed_up(Kind::Anthropic, "anthropic-beta") && is_passed_up(Kind::Anthropic, "anthropic-version"));
         assert!(!is_passed_up(Kind::OpenAi, "anthropic-beta") && !is_passed_up(Kind::Gemini, "anthropic-version"));
+        assert!(
+            is_passed_up(Kind::Anthropic, "anthropic-later-thing") && !is_passed_up(Kind::OpenAi, "anthropic-later")
+        );
+        assert!(!is_passed_up(Kind::Anthropic, "anthropic-organization-id"));
         assert!(is_passed_up(Kind::OpenAi, "openai-beta") && !is_passed_up(Kind::Anthropic, "openai-beta"));
     }
 

@@ -6,6 +6,7 @@ mod analytics;
 mod auth;
 mod bad_input;
 mod breaker;
+mod claude_code;
 mod cli;
 mod errors;
 mod fallback;
