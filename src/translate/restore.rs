@@ -25,8 +25,9 @@ pub(super) struct Restore {
 enum CallIds {
     /// The provider's own, where they are valid everywhere.
     Portable,
-    /// Marked ones. Gemini demands a signature or a stand-in with calls, and its callers may go on with a model of Google's
-    /// own: the mark says on the way back that another's model called.
+    /// Marked ones, for callers who may go on with a model of their own dialect's vendor: the mark says on the way back that
+    /// another's model called. Gemini demands a signature or a stand-in with calls, and Claude, where it thinks by a budget,
+    /// that a tool loop begins with its own thoughts.
     Minted,
 }
 
@@ -54,8 +55,10 @@ struct Told {
 impl Restore {
     /// Undoes these adaptions in an answer that goes from `provider` to `caller`.
     pub(super) fn new(adaptions: Adaptions, caller: Dialect, provider: Dialect) -> Self {
-        let is_foreign = caller == Dialect::Gemini && provider != Dialect::Gemini;
-        let ids = if is_foreign { CallIds::Minted } else { CallIds::Portable };
+        let ids = match caller {
+            Dialect::Gemini | Dialect::Anthropic if provider != caller => CallIds::Minted,
+            Dialect::Gemini | Dialect::Anthropic | Dialect::OpenAiChat | Dialect::OpenAiResponses => CallIds::Portable,
+        };
         Self { adaptions, ids, open: BTreeMap::new(), choices: BTreeMap::new() }
     }
 

@@ -79,11 +79,7 @@ async fn a_loop_that_one_family_began_is_finished_by_any_other() {
     let world = World::new().await;
     for from in Pair::all() {
         for to in Pair::all().filter(|to| to.caller == from.caller && to.family != from.family) {
-            // Nothing in a history without thoughts says that it is foreign: Anthropic itself judges it, as it judges all
-            // that it is sent in its own dialect.
-            let is_judged_there = from.family == Family::ChatOnly && to.provider() == to.caller;
-            let thinking = if is_judged_there { Thinking::Unsaid } else { Thinking::Hard };
-            let talk = Talk { thinking, ..begin(from.family.thinker()) };
+            let talk = Talk { thinking: Thinking::Hard, ..begin(from.family.thinker()) };
             let first = call(&world, from, &talk, Mode::Stream).await;
             let mut next = go_on(&talk, &first.heard);
             next.model = to.family.thinker().to_owned();

@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 use super::thinking::needs_thoughts;
 use crate::dialect::anthropic::{DIALECT, blocks, wire};
 use crate::dialect::{Adaptions, EncodedRequest, Object, Target};
-use crate::ir::{Budget, Content, Effort, Losses, Message, Part, ReasoningAsk, Request, Severity, ThinkingMode, Tool};
+use crate::ir::{
+    Budget, Content, Effort, Losses, Message, Part, ReasoningAsk, Request, Severity, ThinkingMode, Tool, mark,
+};
 
 /// Writes a request.
 pub(super) fn request(request: &Request, target: &Target) -> EncodedRequest {
@@ -21,8 +23,9 @@ pub(super) fn request(request: &Request, target: &Target) -> EncodedRequest {
     }
     let messages: Vec<Value> =
         request.messages.iter().filter_map(|message| write_message(message, target, &mut losses)).collect();
-    // What was left out just now may be what thinking needs in the middle of a tool loop.
-    let cannot_think = !losses.is_empty() && needs_thoughts(&messages);
+    // What was left out just now, or never was there, may be what thinking needs in the middle of a tool loop.
+    let is_foreign = !losses.is_empty() || another_called(&request.messages);
+    let cannot_think = is_foreign && needs_thoughts(&messages);
     body.put("messages", messages);
     offer_tools(&mut body, request);
     think(&mut body, request, cannot_think, &mut losses);
@@ -41,6 +44,20 @@ pub(super) fn request(request: &Request, target: &Target) -> EncodedRequest {
     }
     body.put_carried(&request.carry, DIALECT);
     EncodedRequest { body: body.into(), losses, adaptions: Adaptions::default() }
+}
+
+/// Whether the latest calls are another vendor's model's: their ids are then of our minting.
+fn another_called(messages: &[Message]) -> bool {
+    let is_minted = |part: &Part| match &part.content {
+        Content::ToolCall(call) => Some(mark::is_minted(&call.id)),
+        Content::Text(_)
+        | Content::Refusal(_)
+        | Content::Reasoning(_)
+        | Content::Media(_)
+        | Content::ToolResult(_)
+        | Content::Opaque(_) => None,
+    };
+    messages.iter().rev().flat_map(|message| &message.parts).find_map(is_minted).unwrap_or_default()
 }
 
 /// Writes a message; `None` if nothing of it is left.
