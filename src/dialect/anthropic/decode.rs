@@ -129,7 +129,8 @@ fn offered_tools(fields: &mut Fields<'_>, notes: &mut Carry) -> Result<Vec<Tool>
     if let Some(servers) = fields.take("mcp_servers") {
         notes.note(DIALECT, "mcp_servers", true);
         let original = Opaque::new(DIALECT, servers);
-        tools.push(Tool::Provider(ProviderTool { name: "mcp_servers".to_owned(), original }));
+        let name = "mcp_servers".to_owned();
+        tools.push(Tool::Provider(ProviderTool { field: name.clone(), name, original }));
     }
     Ok(tools)
 }
@@ -143,7 +144,11 @@ fn tool(value: Value, path: Path<'_>) -> Result<Tool, Fault> {
         Some(kind) => {
             let mut whole = Map::from_iter([("type".to_owned(), Value::from(kind.as_str()))]);
             whole.extend(fields.rest());
-            return Ok(Tool::Provider(ProviderTool { name: kind, original: Opaque::new(DIALECT, whole.into()) }));
+            return Ok(Tool::Provider(ProviderTool {
+                name: kind,
+                field: path.to_string(),
+                original: Opaque::new(DIALECT, whole.into()),
+            }));
         }
     }
     let name = fields.required_string("name")?;

@@ -7,7 +7,7 @@ mod own;
 mod schema;
 mod thinking;
 
-pub(super) use answer::{ThoughtBlock, call_seal, response, text_seal, thought_block};
+pub(super) use answer::{ThoughtBlock, call_seal, redacted_block, response, text_seal, thought_block};
 
 use crate::dialect::{EncodedRequest, Target};
 use crate::ir::Request;

@@ -31,7 +31,8 @@ pub(in crate::dialect::anthropic) fn response(response: &Response, asked: &Asked
     let is_own = choice.finish.as_ref().is_some_and(|finish| finish.word_for(DIALECT).is_some())
         || response.carry.loose().is_some_and(|(dialect, _)| dialect == DIALECT);
     let mut writer = Writer { is_own, content: Vec::new(), held: wire::Held::default(), losses: &mut losses };
-    choice.parts.iter().enumerate().for_each(|(place, part)| writer.part(part, place));
+    let last = choice.parts.len().saturating_sub(1);
+    choice.parts.iter().enumerate().for_each(|(place, part)| writer.part(part, place, place == last));
     let Writer { content, held, .. } = writer;
 
     let mut body = Object::new()
@@ -65,11 +66,15 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn part(&mut self, part: &Part, place: usize) {
+    fn part(&mut self, part: &Part, place: usize, is_last: bool) {
         match &part.content {
             Content::Text(text) => {
                 self.text(part, text);
-                self.content.extend(text_seal(part).map(redacted_block));
+                match text_seal(part) {
+                    // Clients take an answer's last block for what it says, and Anthropic refuses one that ends in a thought.
+                    Some(_) if is_last => self.losses.ignored("reasoning", DIALECT),
+                    seal => self.content.extend(seal.map(redacted_block)),
+                }
             }
             Content::Refusal(words) => {
                 self.held.refusal = true;
@@ -137,7 +142,8 @@ fn thought(part: &Part, reasoning: &Reasoning) -> Option<Value> {
     }
 }
 
-fn redacted_block(data: String) -> Value {
+/// A block of what only its maker can read.
+pub(in crate::dialect::anthropic) fn redacted_block(data: String) -> Value {
     json!({"type": "redacted_thinking", "data": data})
 }
 

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::anthropic::encode::{ThoughtBlock, call_seal, text_seal, thought_block};
+use crate::dialect::anthropic::encode::{ThoughtBlock, call_seal, redacted_block, text_seal, thought_block};
 use crate::dialect::anthropic::{DIALECT, wire};
 use crate::dialect::{Asked, Object, StreamEncoder, adapt, sse};
 use crate::ir::{
@@ -27,6 +27,8 @@ pub struct Encoder {
     /// The next block's index.
     index: u64,
     open: Option<Open>,
+    /// The seal of the text before: written if a block follows it, since no answer may end in a thought.
+    after_text: Option<String>,
     held: wire::Held,
     finish: Option<Finish>,
     usage: Option<Usage>,
@@ -70,6 +72,7 @@ impl Encoder {
             over: false,
             index: 0,
             open: None,
+            after_text: None,
             held: wire::Held::default(),
             finish: None,
             usage: None,
@@ -138,7 +141,7 @@ impl Encoder {
                 block = Some(object.carrying(&part.carry, DIALECT));
                 // Callers that send thoughts back send them before the call.
                 if let Some(data) = call_seal(&part) {
-                    self.block(json!({"type": "redacted_thinking", "data": data}), None, out);
+                    self.block(redacted_block(data), None, out);
                     part.seal = None;
                 }
             }
@@ -188,6 +191,9 @@ impl Encoder {
     }
 
     fn block_start(&mut self, block: Value, out: &mut Vec<u8>) {
+        if let Some(data) = self.after_text.take() {
+            self.block(redacted_block(data), None, out);
+        }
         write(
             "content_block_start",
             Object::typed("content_block_start").with("index", self.index).with("content_block", block),
@@ -282,17 +288,18 @@ impl Encoder {
         if open.begun {
             self.block_stop(out);
         }
-        let seal = match &open.part.content {
-            Content::ToolCall(_) => call_seal(&open.part),
-            Content::Text(_) => text_seal(&open.part),
+        match &open.part.content {
+            Content::ToolCall(_) => {
+                if let Some(data) = call_seal(&open.part) {
+                    self.block(redacted_block(data), None, out);
+                }
+            }
+            Content::Text(_) => self.after_text = text_seal(&open.part),
             Content::Reasoning(_)
             | Content::Refusal(_)
             | Content::Media(_)
             | Content::ToolResult(_)
-            | Content::Opaque(_) => None,
-        };
-        if let Some(data) = seal {
-            self.block(json!({"type": "redacted_thinking", "data": data}), None, out);
+            | Content::Opaque(_) => {}
         }
     }
 
@@ -306,7 +313,7 @@ impl Encoder {
                 self.block_stop(out);
             }
             Some(ThoughtBlock::Redacted(data)) => {
-                self.block(json!({"type": "redacted_thinking", "data": data}), None, out);
+                self.block(redacted_block(data), None, out);
             }
             None => {}
         }

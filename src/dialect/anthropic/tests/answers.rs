@@ -108,6 +108,21 @@ fn foreign_seals_travel_through_a_messages_caller_and_come_back() {
 }
 
 #[test]
+fn no_answer_ends_in_the_seal_of_its_text() {
+    let seal = Seal::new(Origin::Gemini, SealKind::Thought, "c2lnbmVk");
+    let text = Part::new(Content::Text(Text { text: "Done.".to_owned(), ..Text::default() })).sealed(Some(seal));
+    let finish = Finish::said(FinishReason::Stop, Dialect::Gemini, "STOP");
+    let parts = vec![text];
+    let choice = Choice { parts: parts.clone(), finish: Some(finish.clone()), ..Choice::default() };
+    let whole = Codec::encode_response(&Response { choices: vec![choice], ..Response::default() }, &asked());
+    let (_, stream) = through_own_stream::<Codec>(&events_of(&parts, finish), &asked());
+    assert_legal(&stream);
+    assert_eq!(whole.body["content"], json!([{"type": "text", "text": "Done."}]));
+    assert_eq!(Value::from(accumulated(&stream)), whole.body["content"]);
+    assert_eq!(whole.losses.header().as_deref(), Some("reasoning"));
+}
+
+#[test]
 fn usage_counts_caches_apart_on_the_wire_and_within_the_input_here() {
     let whole = fixtures("responses", DIALECT).into_iter().find(|sample| sample.name == "everything.json").unwrap();
     let usage = Codec::decode_response(whole.json()).unwrap().usage.unwrap();
