@@ -254,10 +254,10 @@ pub fn refuse_what_is_beyond(request: &Request, target: &Target, losses: &mut Lo
     if !target.can.tools && !request.tools.is_empty() {
         losses.refused("tools", format!("cannot be used with model {}", target.model));
     }
-    for (index, tool) in request.tools.iter().enumerate() {
+    for tool in &request.tools {
         match tool {
             Tool::Provider(tool) if tool.original.dialect != target.dialect => losses.refused(
-                format!("tools[{index}]"),
+                tool.field.as_str(),
                 format!("is run by its own provider ({}) and does not exist in {}", tool.name, target.dialect),
             ),
             Tool::Provider(_) | Tool::Function(_) | Tool::Custom(_) => {}

@@ -49,6 +49,8 @@ pub struct CustomTool {
 pub struct ProviderTool {
     /// What to call it in an error: the wire's `type` or, for Gemini, the key (`googleSearch`).
     pub name: String,
+    /// Where its caller wrote it: `tools[8]`.
+    pub field: String,
     /// As its dialect wrote it.
     pub original: Opaque,
 }

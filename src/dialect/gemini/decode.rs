@@ -229,7 +229,7 @@ fn tools(fields: &mut Fields<'_>, notes: &mut Carry) -> Result<Vec<Tool>, Fault>
         groups.push(json!([count, others.len()]));
         for (key, value) in others {
             let original = Opaque::new(DIALECT, Map::from_iter([(key.clone(), value)]).into());
-            tools.push(Tool::Provider(ProviderTool { name: key, original }));
+            tools.push(Tool::Provider(ProviderTool { name: key, field: path.to_string(), original }));
         }
     }
     notes.note(DIALECT, "tools", groups);

@@ -165,7 +165,8 @@ fn offered_tools(
     for name in ["web_search_options", "functions"] {
         if let Some(value) = fields.take(name) {
             carry.note(DIALECT, name, true);
-            tools.push(Tool::Provider(ProviderTool { name: name.to_owned(), original: Opaque::new(DIALECT, value) }));
+            let (name, field) = (name.to_owned(), name.to_owned());
+            tools.push(Tool::Provider(ProviderTool { name, field, original: Opaque::new(DIALECT, value) }));
         }
     }
     Ok((tools, fields.take("tool_choice").map(wire::tool_choice_from)))
@@ -198,7 +199,11 @@ fn tool(value: Value, path: Path<'_>) -> Result<Tool, Fault> {
         _ => {
             let mut whole = Map::from_iter([("type".to_owned(), Value::from(kind.as_str()))]);
             whole.extend(fields.rest());
-            Ok(Tool::Provider(ProviderTool { name: kind, original: Opaque::new(DIALECT, whole.into()) }))
+            Ok(Tool::Provider(ProviderTool {
+                name: kind,
+                field: path.to_string(),
+                original: Opaque::new(DIALECT, whole.into()),
+            }))
         }
     }
 }

@@ -332,7 +332,11 @@ fn tools_and_choices_of_others_are_declared_and_restored() {
     assert_eq!(choice(ToolMode::Required), Some(json!({"mode": "ANY"})));
     assert_eq!(choice(ToolMode::Named(named)), Some(json!({"mode": "ANY", "allowedFunctionNames": ["now"]})));
     let theirs = crate::ir::Opaque::new(Dialect::Anthropic, json!({"type": "web_search_20250305"}));
-    let theirs = Tool::Provider(crate::ir::ProviderTool { name: "web_search_20250305".to_owned(), original: theirs });
+    let theirs = Tool::Provider(crate::ir::ProviderTool {
+        name: "web_search_20250305".to_owned(),
+        field: "tools[0]".to_owned(),
+        original: theirs,
+    });
     let refused = encode(&Request { tools: vec![theirs], ..request });
     assert_eq!(refused.losses.refusal().map(|loss| loss.field.as_str()), Some("tools[0]"));
 }

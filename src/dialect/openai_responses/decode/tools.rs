@@ -89,7 +89,11 @@ fn tool(value: Value, path: Path<'_>) -> Result<Tool, Fault> {
         _ => {
             let mut whole = Map::from_iter([("type".to_owned(), Value::from(kind.as_str()))]);
             whole.extend(fields.rest());
-            Ok(Tool::Provider(ProviderTool { name: kind, original: Opaque::new(DIALECT, whole.into()) }))
+            Ok(Tool::Provider(ProviderTool {
+                name: kind,
+                field: path.to_string(),
+                original: Opaque::new(DIALECT, whole.into()),
+            }))
         }
     }
 }

@@ -176,6 +176,7 @@ fn parameters_are_said_in_the_words_of_responses() {
 fn what_would_change_the_meaning_is_refused() {
     let search = Tool::Provider(ProviderTool {
         name: "web_search_20250305".to_owned(),
+        field: "tools[1]".to_owned(),
         original: crate::ir::Opaque::new(Dialect::Anthropic, json!({"type": "web_search_20250305"})),
     });
     let cases = [
@@ -194,6 +195,18 @@ fn what_would_change_the_meaning_is_refused() {
         let encoded = Codec::encode_request(&request, &target());
         assert_eq!(encoded.losses.refusal().map(|loss| loss.field.as_str()), Some(field));
     }
+}
+
+#[test]
+fn a_refused_tool_is_named_by_its_callers_place() {
+    let member = |name: &str| json!({"type": "function", "name": name, "parameters": {"type": "object"}});
+    let group = json!({"type": "namespace", "name": "n", "description": "", "tools": [member("a"), member("b")]});
+    let body = json!({"model": "m", "input": "Go", "tools": [group, {"type": "web_search"}]});
+    let request = Codec::decode_request(body, &head()).unwrap();
+    let target = Target::unlimited(Dialect::Anthropic, "claude");
+    let mut losses = crate::ir::Losses::new();
+    crate::dialect::adapt::refuse_what_is_beyond(&request, &target, &mut losses);
+    assert_eq!(losses.refusal().map(|loss| loss.field.as_str()), Some("tools[1]"));
 }
 
 #[test]
