@@ -1,6 +1,7 @@
 # A gateway of our own, in `dev`. Sourced, after common.sh.
 #
-# gateway_start BINARY   exports LLM_GATEWAY_TEST_URL and LLM_GATEWAY_TEST_KEY; further settings come by the environment
+# gateway_start BINARY   exports LLM_GATEWAY_TEST_URL and LLM_GATEWAY_TEST_KEY, and for each simulated provider its address
+#                        (LLM_GATEWAY_TEST_OPENAI and so on); further settings come by the environment
 # gateway_stop           ends it, and fails if it did not end well. Harmless when called twice.
 
 gateway_pid=""
@@ -22,6 +23,10 @@ gateway_start() {
     die "$1 dev did not say where it listens; what it said is above"
   fi
   export LLM_GATEWAY_TEST_URL=$url
+  local provider address
+  while read -r provider address; do
+    export "LLM_GATEWAY_TEST_${provider^^}=$address"
+  done < <(sed -n 's#^simulated \([a-z]*\) at \(http://[^/]*\).*#\1 \2#p' "$gateway_dir/log")
   export LLM_GATEWAY_TEST_KEY=phx_dev_local_test_api_key_1234567890abcdef
 }
 

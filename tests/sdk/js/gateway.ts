@@ -2,7 +2,7 @@
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 
-function setting(name: string): string {
+export function setting(name: string): string {
   const value = process.env[name];
   if (value === undefined) throw new Error(`${name} is not set: run scripts/test-sdks`);
   return value;
@@ -33,6 +33,13 @@ export function openai(product = '', apiKey = KEY): OpenAI {
 
 export function anthropic(product = '', apiKey = KEY): Anthropic {
   return new Anthropic({ baseURL: `${GATEWAY}${product}`, apiKey, maxRetries: 0 });
+}
+
+/** The requests with this text that got through to a simulated provider, in their order. */
+export async function reached(provider: string, text: string): Promise<{ body: unknown }[]> {
+  const address = setting(`LLM_GATEWAY_TEST_${provider.toUpperCase()}`);
+  const answer = await fetch(`${address}/sandbox/requests?holds=${encodeURIComponent(text)}`);
+  return (await answer.json()).requests;
 }
 
 export async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {

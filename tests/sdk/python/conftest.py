@@ -1,6 +1,9 @@
 """What all suites share: the gateway that scripts/test-sdks started, and prompts that the sandbox understands."""
 
+import json
 import os
+import urllib.parse
+import urllib.request
 
 import anthropic
 import openai
@@ -26,6 +29,13 @@ WEATHER_SCHEMA = {
     "properties": {"city": {"type": "string"}},
     "required": ["city"],
 }
+
+
+def reached(provider, text):
+    """The requests with this text that got through to a simulated provider, in their order."""
+    url = f"{os.environ['LLM_GATEWAY_TEST_' + provider.upper()]}/sandbox/requests?holds={urllib.parse.quote(text)}"
+    with urllib.request.urlopen(url) as answer:
+        return json.load(answer)["requests"]
 
 
 def openai_client(product="", key=KEY, **options):

@@ -1,0 +1,89 @@
+"""Claude Code in print mode copies a file: it reads one and writes another, by the calls that a simulated model makes."""
+
+import json
+import uuid
+
+import pytest
+
+from conftest import GATEWAY, KEY, SECRET, program, reached
+
+# It talks to nobody but the gateway.
+QUIET = {
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "DISABLE_TELEMETRY": "1",
+    "DISABLE_ERROR_REPORTING": "1",
+    "DISABLE_AUTOUPDATER": "1",
+}
+TOOLS = "Read,Write"
+
+
+def task(desk, mark):
+    read = json.dumps({"file_path": str(desk.input)})
+    write = json.dumps({"file_path": str(desk.output), "content": SECRET})
+    return f"Copy in.txt to out.txt ({mark}). [[sandbox:steps=2]][[sandbox:call=Read {read}]][[sandbox:call=Write {write}]]"
+
+
+def claude(desk, prompt, model, **environment):
+    binary = program("@anthropic-ai/claude-code-linux-*/claude")
+    command = [binary, "-p", prompt, "--model", model, "--output-format", "json", "--allowedTools", TOOLS]
+    printed = desk.run(command, ANTHROPIC_BASE_URL=GATEWAY, **QUIET, **environment)
+    return json.loads(printed)
+
+
+# One that thinks adaptively, one that thinks by a budget; then one of each other family, thinking and not.
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("anthropic", "claude-sonnet-4-6"),
+        ("anthropic", "claude-haiku-4-5"),
+        ("openai", "gpt-5-mini"),
+        ("openai", "gpt-4.1-mini"),
+        ("gemini", "gemini-3-pro-preview"),
+        ("gemini", "gemini-2.5-flash"),
+    ],
+)
+def test_a_task_is_done_with_a_model_of(provider, model, desk):
+    mark = uuid.uuid4().hex
+    result = claude(desk, task(desk, mark), model, ANTHROPIC_AUTH_TOKEN=KEY)
+    assert desk.output.read_text() == SECRET
+    assert (result["subtype"], result["is_error"], result["num_turns"]) == ("success", False, 3)
+    assert result["permission_denials"] == []
+    assert "out.txt" in result["result"], "the last answer is what it prints"
+    usage = result["usage"]
+    assert usage["input_tokens"] + usage["cache_read_input_tokens"] + usage["cache_creation_input_tokens"] > 0
+    assert usage["output_tokens"] > 0
+
+    requests = reached(provider, mark)
+    assert len(requests) == 3
+    assert SECRET.strip() in json.dumps(requests[-1]["body"])
+
+
+def test_what_it_says_reaches_anthropic_as_it_said_it(desk):
+    mark = uuid.uuid4().hex
+    claude(desk, task(desk, mark), "claude-sonnet-4-6", ANTHROPIC_AUTH_TOKEN=KEY)
+    for request in reached("anthropic", mark):
+        headers = {name.lower(): value for name, value in request["headers"]}
+        assert request["target"] == "/v1/messages?beta=true"
+        assert headers["anthropic-version"] == "2023-06-01"
+        assert "claude-code-20250219" in headers["anthropic-beta"].split(",")
+        # Anthropic takes the first block away if it stands alone, and first.
+        assert request["body"]["system"][0]["text"].startswith("x-anthropic-billing-header:")
+        assert request["body"]["context_management"]["edits"]
+        assert request["body"]["thinking"]["type"] == "adaptive"
+        assert KEY not in json.dumps(request)
+
+
+@pytest.mark.parametrize("provider", ["openai", "gemini"])
+def test_other_vendors_models_get_neither_its_headers_nor_its_key(provider, desk):
+    model = {"openai": "gpt-5-mini", "gemini": "gemini-3-pro-preview"}[provider]
+    mark = uuid.uuid4().hex
+    claude(desk, task(desk, mark), model, ANTHROPIC_AUTH_TOKEN=KEY)
+    for request in reached(provider, mark):
+        assert not [name for name, _ in request["headers"] if name.lower().startswith(("anthropic-", "x-claude-code-"))]
+        assert KEY not in json.dumps(request)
+
+
+def test_it_may_bring_the_key_as_an_api_key(desk):
+    result = claude(desk, task(desk, uuid.uuid4().hex), "claude-sonnet-4-6", ANTHROPIC_API_KEY=KEY)
+    assert result["subtype"] == "success"
+    assert desk.output.read_text() == SECRET
