@@ -14,15 +14,16 @@ pub(super) fn read(request: &Value) -> Result<Ask, Refusal> {
     let spoken_words = spoken.and_then(|index| messages.get(index)).map(words).unwrap_or_default();
     let (directives, prompt) = directives(&spoken_words)?;
     let since = messages.get(spoken.map_or(0, |index| index + 1)..).unwrap_or_default();
-    let last = messages.last();
+    // Instructions may stand after it.
+    let last_at = messages.iter().rposition(|message| text(message, "role") != "system");
+    let last = last_at.and_then(|index| messages.get(index));
     Ok(Ask {
         model: text(request, "model").to_owned(),
         prompt,
         directives,
         attachments: last.map(attachments).unwrap_or_default(),
         results: last.map(results).unwrap_or_default(),
-        rounds: rounds(since)
-            + usize::from(last.is_some_and(|last| spoken == Some(messages.len() - 1) && !results(last).is_empty())),
+        rounds: rounds(since) + usize::from(last.is_some_and(|last| spoken == last_at && !results(last).is_empty())),
         tools: tools(request),
         choice: choice(request),
         one_call_at_most: request.pointer("/tool_choice/disable_parallel_tool_use") == Some(&Value::Bool(true)),

@@ -10,7 +10,16 @@ pub(super) fn read(model: &str, request: &Value) -> Result<Ask, Refusal> {
     let contents = request.get("contents").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let is_spoken =
         |content: &Value| text(content, "role") != "model" && !words(content).is_empty() && results(content).is_empty();
-    let spoken = contents.iter().rposition(is_spoken);
+    let has_results = |index: usize| contents.get(index).is_some_and(|content| !results(content).is_empty());
+    // A word that follows on results (a reminder, say) does not begin a new turn.
+    let begins = |index: usize| index.checked_sub(1).is_none_or(|before| !has_results(before));
+    let spoken = contents
+        .iter()
+        .enumerate()
+        .rev()
+        .find(|(index, content)| is_spoken(content) && begins(*index))
+        .map(|(at, _)| at);
+    let latest = contents.iter().rev().take_while(|content| text(content, "role") != "model");
     let (directives, prompt) =
         directives(&spoken.and_then(|index| contents.get(index)).map(words).unwrap_or_default())?;
     let since = contents.get(spoken.map_or(0, |index| index + 1)..).unwrap_or_default();
@@ -20,7 +29,7 @@ pub(super) fn read(model: &str, request: &Value) -> Result<Ask, Refusal> {
         prompt,
         directives,
         attachments: contents.last().map(attachments).unwrap_or_default(),
-        results: contents.last().map(results).unwrap_or_default(),
+        results: latest.map(results).find(|results| !results.is_empty()).unwrap_or_default(),
         rounds: since.iter().filter(|content| !results(content).is_empty()).count(),
         tools: tools(request),
         choice: choice(request),

@@ -57,8 +57,11 @@ fn read(request: &Value) -> Result<Ask, Refusal> {
         directives(&spoken.and_then(|index| messages.get(index)).map(words).unwrap_or_default())?;
     let since = messages.get(spoken.map_or(0, |index| index + 1)..).unwrap_or_default();
     let rounds = since.iter().filter(|message| !list(message, "tool_calls").is_empty()).count();
-    let tail = messages.iter().rev().take_while(|message| text(message, "role") == "tool").count();
-    let results = messages.get(messages.len() - tail..).unwrap_or_default();
+    let is_instruction = |message: &&Value| matches!(text(message, "role"), "system" | "developer");
+    let is_result = |message: &&Value| text(message, "role") == "tool";
+    let mut results: Vec<_> =
+        messages.iter().rev().skip_while(is_instruction).take_while(is_result).map(words).collect();
+    results.reverse();
     let model = text(request, "model");
     let effort = text(request, "reasoning_effort");
     Ok(Ask {
@@ -66,7 +69,7 @@ fn read(request: &Value) -> Result<Ask, Refusal> {
         prompt,
         directives,
         attachments: messages.last().map(attachments).unwrap_or_default(),
-        results: results.iter().map(words).collect(),
+        results,
         rounds,
         tools: tools(request),
         choice: choice(request),

@@ -80,7 +80,8 @@ fn read(request: &Value) -> Result<Ask, Refusal> {
     let since = items.get(spoken.map_or(0, |index| index + 1)..).unwrap_or_default();
     let is_output =
         |item: &&Value| matches!(responses_rules::kind(item), "function_call_output" | "custom_tool_call_output");
-    let results: Vec<&Value> = items.iter().rev().take_while(is_output).collect();
+    let is_instruction = |item: &&Value| matches!(text(item, "role"), "system" | "developer");
+    let results: Vec<&Value> = items.iter().rev().skip_while(is_instruction).take_while(is_output).collect();
     // A round is a row of results: parallel calls make one.
     let rounds = since
         .iter()

@@ -205,6 +205,16 @@ fn a_text_for_a_function_is_its_first_argument() {
 }
 
 #[test]
+fn an_instruction_after_results_does_not_hide_them() {
+    let said = json!({"role": "user", "content": "Go"});
+    let call = json!({"type": "function_call", "call_id": "c", "name": "weather", "arguments": "{}"});
+    let result = json!({"type": "function_call_output", "call_id": "c", "output": "sunny"});
+    let input = json!([said, call, result, {"role": "developer", "content": "Be quick"}]);
+    let answer = responses(&with(input_tools(), "/input", input)).json();
+    assert!(answer["output"].to_string().contains("The tools answered \u{201c}sunny"), "{answer}");
+}
+
+#[test]
 fn an_incomplete_response_says_why() {
     let request = with(with(input(), "/model", "gpt-4.1".into()), "/reasoning", Value::Null);
     let short = responses(&with(request, "/max_output_tokens", 16.into())).json();
