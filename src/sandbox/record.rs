@@ -57,6 +57,9 @@ impl Recorded {
     }
 }
 
+/// In bytes.
+const MOST_KEPT: usize = 256 << 20;
+
 /// Everything that happened, for tests to look at and to wait for.
 #[derive(Debug, Default)]
 pub(super) struct Log {
@@ -67,8 +70,27 @@ pub(super) struct Log {
 #[derive(Debug, Default)]
 struct Happened {
     requests: Vec<Recorded>,
+    /// Bytes of the bodies that are kept.
+    kept: usize,
+    /// How many of the requests have lost their bodies again.
+    forgotten: usize,
     accepted: usize,
     open: usize,
+}
+
+impl Happened {
+    /// A sandbox may serve for days, so the oldest bodies are forgotten when there are too many of them.
+    fn remember(&mut self, request: Recorded) {
+        self.kept += request.body.len();
+        self.requests.push(request);
+        while self.kept > MOST_KEPT
+            && let Some(oldest) = self.requests.get_mut(self.forgotten)
+        {
+            self.kept -= oldest.body.len();
+            self.forgotten += 1;
+            (oldest.body, oldest.head) = (Bytes::new(), Bytes::new());
+        }
+    }
 }
 
 /// What a condition may look at.
@@ -103,7 +125,7 @@ impl Log {
     pub(super) fn request(&self, request: Recorded) -> usize {
         let number = {
             let mut happened = self.lock();
-            happened.requests.push(request);
+            happened.remember(request);
             happened.requests.len() - 1
         };
         self.tell();
@@ -147,5 +169,32 @@ impl Log {
 
     fn lock(&self) -> MutexGuard<'_, Happened> {
         self.happened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_bodies_are_forgotten_when_there_are_too_many() {
+        let log = Log::default();
+        let body = Bytes::from(vec![0; MOST_KEPT / 2]);
+        for _ in 0..3 {
+            log.request(Recorded {
+                connection: 0,
+                method: "POST".to_owned(),
+                target: "/".to_owned(),
+                headers: Vec::new(),
+                head: Bytes::new(),
+                body: body.clone(),
+                complete: true,
+                arrived: Instant::now(),
+                peer_closed: None,
+                answered: None,
+            });
+        }
+        let kept: Vec<usize> = log.look(|seen| seen.requests.iter().map(|request| request.body.len()).collect());
+        assert_eq!(kept, [0, MOST_KEPT / 2, MOST_KEPT / 2]);
     }
 }
