@@ -23,9 +23,9 @@ def task(desk, mark):
     return f"Copy in.txt to out.txt ({mark}). [[sandbox:steps=2]][[sandbox:call=Read {read}]][[sandbox:call=Write {write}]]"
 
 
-def claude(desk, prompt, model, **environment):
+def claude(desk, prompt, model, *options, **environment):
     binary = program("@anthropic-ai/claude-code-linux-*/claude")
-    command = [binary, "-p", prompt, "--model", model, "--output-format", "json", "--allowedTools", TOOLS]
+    command = [binary, "-p", prompt, "--model", model, "--output-format", "json", "--allowedTools", TOOLS, *options]
     printed = desk.run(command, ANTHROPIC_BASE_URL=GATEWAY, **QUIET, **environment)
     return json.loads(printed)
 
@@ -87,3 +87,23 @@ def test_it_may_bring_the_key_as_an_api_key(desk):
     result = claude(desk, task(desk, uuid.uuid4().hex), "claude-sonnet-4-6", ANTHROPIC_API_KEY=KEY)
     assert result["subtype"] == "success"
     assert desk.output.read_text() == SECRET
+
+
+# What each signed is in the history by then, and goes to its maker only.
+def test_a_conversation_goes_on_with_models_of_other_vendors(desk):
+    models = [
+        ("gemini", "gemini-3-pro-preview"),
+        ("anthropic", "claude-haiku-4-5"),
+        ("openai", "gpt-5-mini"),
+        ("anthropic", "claude-sonnet-4-6"),
+        ("gemini", "gemini-3-pro-preview"),
+    ]
+    mark = uuid.uuid4().hex
+    for number, (provider, model) in enumerate(models):
+        desk.output.unlink(missing_ok=True)
+        options = ["--continue"] if number else []
+        result = claude(desk, task(desk, f"{mark}, {number}"), model, *options, ANTHROPIC_AUTH_TOKEN=KEY)
+        assert (result["subtype"], result["num_turns"]) == ("success", 3), model
+        assert desk.output.read_text() == SECRET
+        last = reached(provider, f"{mark}, {number}")[-1]["text"]
+        assert all(f"{mark}, {earlier}" in last for earlier in range(number))
