@@ -123,6 +123,16 @@ def read_by_its_sdk(judge, path):
     return answer
 
 
+def ends_in_a_signed_text(path):
+    """Whether Gemini signed the last thing that it said, and that was text."""
+    if dialect_of(path) != "gemini":
+        return False
+    pieces = lines_of(path) if is_stream(path) else [(RECORDED / path).read_text()]
+    candidates = [candidate for piece in pieces for candidate in json.loads(piece).get("candidates", [])]
+    parts = [part for candidate in candidates for part in candidate.get("content", {}).get("parts", [])]
+    return bool(parts) and "text" in parts[-1] and "thoughtSignature" in parts[-1]
+
+
 def ending_of(dialect, said):
     """How the answer ended, in a word of `ENDINGS`."""
     if said.calls and said.finish in ("completed", "STOP", "end_turn"):
@@ -197,8 +207,11 @@ def test_a_recording_says_the_same_in_another_dialect(path, caller, judges, reco
     judge.hold_strictly(stream)
     assert vars(judge.said(judge.stream(stream))) == expected(said, dialect, caller)
 
-    losses = set((folder / f"{caller}.losses").read_text().split())
-    assert losses == said.others - expected(said, dialect, caller)["others"]
+    lost = said.others - expected(said, dialect, caller)["others"]
+    if caller == "anthropic" and ends_in_a_signed_text(path):
+        # No message of Anthropic's may end in a thought, which is where a text's signature would stand.
+        lost |= {"reasoning"}
+    assert set((folder / f"{caller}.losses").read_text().split()) == lost
     assert json.loads((folder / "told.json").read_bytes()) == {"complete": True, "error": None}
 
 
