@@ -201,7 +201,13 @@ impl App {
         // A thread that may be slow, and that outlives the HTTP workers too.
         let back_office = Arbiter::new();
         let tls = Tls::web()?;
-        let analytics = Analytics::start(&config.load().analytics, clock.clone(), tls.clone(), &back_office.handle());
+        let analytics = Analytics::start(
+            &config.load().analytics,
+            config.load().telemetry.otlp_endpoint.clone(),
+            clock.clone(),
+            tls.clone(),
+            &back_office.handle(),
+        );
         let providers = Providers::start(config.clone(), clock.clone(), tls, &control.handle());
         let gateway = Arc::new(Gateway {
             config,

@@ -10,6 +10,7 @@ use std::time::UNIX_EPOCH;
 use actix::Addr;
 use actix_rt::ArbiterHandle;
 use tokio::sync::Notify;
+use url::Url;
 
 use self::buffer::{Buffer, Load, Put};
 use self::clerk::{Clerk, Close};
@@ -31,6 +32,7 @@ mod counts;
 mod courier;
 mod desk;
 mod queue;
+mod spans;
 pub mod standing;
 
 /// Messages that may wait for the actor: signs of life, and the end.
@@ -62,7 +64,9 @@ struct Shared {
 
 impl Analytics {
     /// Starts the actor on a thread that should be its own, and has to outlive the calls'.
-    pub fn start(settings: &Settings, clock: Clock, tls: Tls, arbiter: &ArbiterHandle) -> Self {
+    ///
+    /// `otlp` is where OpenTelemetry's collector is, if there is one.
+    pub fn start(settings: &Settings, otlp: Option<Url>, clock: Clock, tls: Tls, arbiter: &ArbiterHandle) -> Self {
         let vitals = Vitals::new(
             "analytics",
             "events",
@@ -71,7 +75,7 @@ impl Analytics {
         );
         let file = if settings.spool.is_some() { FileState::Good } else { FileState::None };
         let shared = Arc::new(Shared {
-            is_on: settings.api_key.is_some(),
+            is_on: settings.api_key.is_some() || otlp.is_some(),
             is_closed: AtomicBool::new(false),
             buffer: Buffer::new(Load { events: settings.buffer_events, bytes: settings.buffer_bytes }),
             begun: Notify::new(),
@@ -83,7 +87,7 @@ impl Analytics {
         });
         let actor = guarded::start_in(arbiter, &vitals, MAILBOX, {
             let (shared, settings) = (Arc::clone(&shared), settings.clone());
-            move |_| Clerk::new(Desk::new(shared, settings, clock), tls)
+            move |_| Clerk::new(Desk::new(shared, settings, clock, otlp.is_some()), tls, otlp)
         });
         Self { shared, actor }
     }
@@ -148,6 +152,8 @@ impl Analytics {
             refused: counts.refused_so_far().into_iter().collect(),
             dropped: counts.dropped_so_far().into_iter().collect(),
             retries: counts.retried_so_far().into_iter().collect(),
+            spans_sent: counts.spans_so_far().0,
+            spans_dropped: counts.spans_so_far().1,
         }
     }
 

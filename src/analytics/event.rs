@@ -25,6 +25,7 @@ mod json;
 mod numbers;
 mod output;
 mod redact;
+pub mod span;
 
 /// What PostHog calls a call of a model.
 const EVENT: &str = "$ai_generation";

@@ -71,6 +71,9 @@ pub fn print(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
         }
         None => writeln!(out, "  off         LLM_GATEWAY_POSTHOG_API_KEY is not set")?,
     }
+    if let Some(endpoint) = &config.telemetry.otlp_endpoint {
+        writeln!(out, "  spans       go to {endpoint}")?;
+    }
     if !loaded.ignored.is_empty() {
         writeln!(out, "ignored variables")?;
         for name in &loaded.ignored {

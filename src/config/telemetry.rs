@@ -1,6 +1,7 @@
-//! Logs.
+//! Logs, and spans for OpenTelemetry.
 
 use serde::Deserialize;
+use url::Url;
 
 use super::value;
 
@@ -13,6 +14,9 @@ pub struct Telemetry {
     pub log: String,
     /// How.
     pub format: Format,
+    /// The OTLP endpoint that a span of each call is sent to; none: no spans.
+    #[serde(default, deserialize_with = "value::some_http_url")]
+    pub otlp_endpoint: Option<Url>,
 }
 
 /// How log lines look.

@@ -118,6 +118,11 @@ pub(super) fn http_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url
     )
 }
 
+/// The same where one is set.
+pub(super) fn some_http_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    http_url(deserializer).map(Some)
+}
+
 /// A key that is sent in a header, where one is set.
 pub(super) fn api_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
     text(

@@ -10,6 +10,7 @@ use crate::support::posthog::{KEY, Mood, PostHog, property};
 use crate::support::wait;
 
 mod proofs;
+mod spans;
 
 /// A gateway whose events go to this PostHog, and that does not wait long for anything.
 fn gateway(posthog: &PostHog) -> Builder {

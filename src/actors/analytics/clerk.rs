@@ -7,6 +7,9 @@ use actix::{Actor, AsyncContext as _, Context, Handler, Message, ResponseFuture,
 
 use super::courier::Courier;
 use super::desk::Desk;
+use super::spans::Collector;
+use url::Url;
+
 use crate::actors::guarded::Ping;
 use crate::upstream::client::Tls;
 use crate::upstream::posthog::PostHog;
@@ -16,6 +19,7 @@ use crate::upstream::posthog::PostHog;
 pub(super) struct Clerk {
     desk: Rc<Desk>,
     tls: Tls,
+    otlp: Option<Url>,
 }
 
 /// No call ends any more.
@@ -24,8 +28,16 @@ pub(super) struct Clerk {
 pub(super) struct Close;
 
 impl Clerk {
-    pub(super) fn new(desk: Desk, tls: Tls) -> Self {
-        Self { desk: Rc::new(desk), tls }
+    pub(super) fn new(desk: Desk, tls: Tls, otlp: Option<Url>) -> Self {
+        Self { desk: Rc::new(desk), tls, otlp }
+    }
+}
+
+impl Clerk {
+    /// The collector of spans, if there is one.
+    fn collector(&self) -> Option<Collector> {
+        let collector = Collector::at(self.otlp.as_ref()?, self.tls.clone());
+        collector.inspect_err(|error| tracing::error!(error, "correct telemetry.otlp_endpoint")).ok()
     }
 }
 
@@ -40,7 +52,14 @@ impl Actor for Clerk {
         context.spawn(async move { desk.take_in().await }.into_actor(self));
         let desk = Rc::clone(&self.desk);
         context.spawn(async move { desk.tidy().await }.into_actor(self));
+        if let Some(collector) = self.collector() {
+            let desk = Rc::clone(&self.desk);
+            context.spawn(async move { desk.spans.deliver(&collector).await }.into_actor(self));
+        }
         let settings = &self.desk.settings;
+        if settings.api_key.is_none() {
+            return;
+        }
         match PostHog::at(&settings.host, self.tls.clone(), settings.timeout) {
             Ok(posthog) => {
                 let desk = Rc::clone(&self.desk);
@@ -70,6 +89,7 @@ impl Handler<Close> for Clerk {
 
     fn handle(&mut self, _: Close, _: &mut Self::Context) -> ResponseFuture<()> {
         let desk = Rc::clone(&self.desk);
-        Box::pin(async move { desk.close().await })
+        let collector = self.collector();
+        Box::pin(async move { desk.close(collector.as_ref()).await })
     }
 }

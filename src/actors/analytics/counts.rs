@@ -53,6 +53,8 @@ pub(super) struct Counts {
     dropped: [AtomicU64; Dropped::ALL.len()],
     refused: [AtomicU64; Refused::ALL.len()],
     retried: [AtomicU64; Retried::ALL.len()],
+    spans_sent: AtomicU64,
+    spans_dropped: AtomicU64,
 }
 
 impl Dropped {
@@ -117,6 +119,19 @@ impl Counts {
 
     pub(super) fn retried(&self, why: Retried) {
         self.retried[why as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn spans_sent(&self, spans: u64) {
+        self.spans_sent.fetch_add(spans, Ordering::Relaxed);
+    }
+
+    pub(super) fn spans_dropped(&self, spans: u64) {
+        self.spans_dropped.fetch_add(spans, Ordering::Relaxed);
+    }
+
+    /// Sent, and given up.
+    pub(super) fn spans_so_far(&self) -> (u64, u64) {
+        (self.spans_sent.load(Ordering::Relaxed), self.spans_dropped.load(Ordering::Relaxed))
     }
 
     pub(super) fn recorded_so_far(&self) -> u64 {

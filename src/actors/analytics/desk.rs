@@ -12,7 +12,9 @@ use super::Shared;
 use super::buffer::Load;
 use super::counts::Dropped;
 use super::queue::{Head, Lost, Queue};
+use super::spans::{Collector, Spans};
 use crate::analytics::event::event;
+use crate::analytics::event::span::span;
 use crate::analytics::generation::Generation;
 use crate::analytics::pack::{Pack, Packer};
 use crate::clock::Clock;
@@ -39,6 +41,8 @@ pub(super) struct Desk {
     clock: Clock,
     queue: RefCell<Queue>,
     packer: RefCell<Packer>,
+    pub(super) spans: Spans,
+    wants_spans: bool,
     /// Something was put into the queue, or the end has come.
     news: Notify,
     /// There is no time for pauses.
@@ -58,14 +62,17 @@ struct Complaint {
 }
 
 impl Desk {
-    pub(super) fn new(shared: Arc<Shared>, settings: Settings, clock: Clock) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, settings: Settings, clock: Clock, wants_spans: bool) -> Self {
         let queue = Queue::new(&settings, clock.now());
+        let spans = Spans::new(Arc::clone(&shared));
         Self {
             shared,
             settings,
             clock,
             queue: RefCell::new(queue),
             packer: RefCell::default(),
+            spans,
+            wants_spans,
             news: Notify::new(),
             hurry: Notify::new(),
             settled: Notify::new(),
@@ -119,16 +126,23 @@ impl Desk {
         {
             done.events += 1;
             done.bytes += generation.held_bytes();
-            if let Some(event) = self.written(&generation) {
+            if self.wants_spans
+                && let Some(span) = self.written(&generation, span)
+            {
+                self.spans.push(span);
+            }
+            if self.settings.api_key.is_some()
+                && let Some(event) = self.written(&generation, event)
+            {
                 packer.add(&event);
             }
         }
         (done.events > 0).then(|| ((!packer.is_empty()).then(|| packer.pack()), done))
     }
 
-    /// The event; none if there is a mistake of ours in it, which costs no other call its event.
-    fn written(&self, generation: &Generation) -> Option<Vec<u8>> {
-        let written = catch_unwind(AssertUnwindSafe(|| event(generation)));
+    /// The event, or the span; none if there is a mistake of ours in it, which costs no other call its event.
+    fn written(&self, generation: &Generation, write: impl Fn(&Generation) -> Vec<u8>) -> Option<Vec<u8>> {
+        let written = catch_unwind(AssertUnwindSafe(|| write(generation)));
         if written.is_err() {
             self.shared.counts.dropped(Dropped::Panicked, 1);
         }
@@ -207,7 +221,7 @@ impl Desk {
     }
 
     /// Brings everything to an end: what has ended is written, and sent as far as PostHog takes it within a few seconds.
-    pub(super) async fn close(&self) {
+    pub(super) async fn close(&self, collector: Option<&Collector>) {
         self.write_all().await;
         self.is_closing.set(true);
         self.has_failed.set(false);
@@ -223,6 +237,9 @@ impl Desk {
         }
         self.shared.close();
         self.write_all().await;
+        if let Some(collector) = collector {
+            let _ = timeout(LAST_WORDS, self.spans.send_all(collector)).await;
+        }
         let (left, lost) = {
             let mut queue = self.queue.borrow_mut();
             let left = queue.depth().events;

@@ -31,6 +31,10 @@ pub struct Standing {
     pub dropped: BTreeMap<&'static str, u64>,
     /// Batches that had to be sent again since the start, by reason.
     pub retries: BTreeMap<&'static str, u64>,
+    /// Spans that OpenTelemetry's collector has taken since the start.
+    pub spans_sent: u64,
+    /// Spans that it has not.
+    pub spans_dropped: u64,
 }
 
 /// So many, and what they hold.

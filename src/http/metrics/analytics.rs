@@ -58,5 +58,12 @@ pub(super) fn families(standing: &Standing) -> Result<Vec<MetricFamily>, Error> 
         }
         families.extend(counter.collect());
     }
+    let spans = IntCounterVec::new(
+        Opts::new("llm_gateway_otlp_spans_total", "Spans for OpenTelemetry's collector, by what became of them."),
+        &["result"],
+    )?;
+    spans.with_label_values(&["sent"]).inc_by(standing.spans_sent);
+    spans.with_label_values(&["dropped"]).inc_by(standing.spans_dropped);
+    families.extend(spans.collect());
     Ok(families)
 }
