@@ -17,6 +17,8 @@ mod errors;
 #[cfg(test)]
 mod found;
 #[cfg(test)]
+mod growth;
+#[cfg(test)]
 mod pairs;
 pub mod plan;
 #[cfg(test)]

@@ -115,11 +115,16 @@ impl Losses {
     }
 
     /// The top-level names for `x-llm-gateway-ignored`: `logit_bias,seed`; each once.
+    ///
+    /// A name is said in 64 characters at most, with question marks for those that no header holds.
     pub fn header(&self) -> Option<String> {
-        let mut names: Vec<&str> = Vec::new();
+        const LONGEST: usize = 64;
+        let mut names: Vec<String> = Vec::new();
         for loss in &self.0 {
             let name = loss.field.split(['.', '[']).next().unwrap_or(&loss.field);
-            if !names.contains(&name) && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',') {
+            let sayable = |letter: char| if letter.is_ascii_graphic() && letter != ',' { letter } else { '?' };
+            let name: String = name.chars().take(LONGEST).map(sayable).collect();
+            if !name.is_empty() && !names.contains(&name) {
                 names.push(name);
             }
         }
@@ -147,6 +152,14 @@ mod tests {
         losses.ignored("seed", Dialect::Anthropic);
         assert_eq!(losses.header().as_deref(), Some("seed,messages"));
         assert_eq!(losses.iter().count(), 3);
+    }
+
+    #[test]
+    fn a_field_whose_name_no_header_holds_is_named_all_the_same() {
+        let mut losses = Losses::new();
+        losses.ignored("größe,\n", Dialect::Anthropic);
+        losses.ignored("x".repeat(100_000), Dialect::Anthropic);
+        assert_eq!(losses.header(), Some(format!("gr??e??,{}", "x".repeat(64))));
     }
 
     #[test]

@@ -55,3 +55,49 @@ fn what_a_provider_keeps_is_refused_with_a_model_of_another() {
         }
     }
 }
+
+/// Deeper than JSON is read.
+fn deep() -> String {
+    format!("{}{}", "[".repeat(5_000), "]".repeat(5_000))
+}
+
+#[test]
+fn an_answer_that_is_nested_too_deeply_is_nonsense_and_not_a_crash() {
+    for provider in Dialect::ALL {
+        for caller in Dialect::ALL {
+            let asked = Asked::by(&Request::default(), Delivery::Events);
+            let transcoder = Transcoder::new(caller, provider, asked, Adaptions::default());
+            let fault = transcoder.whole(format!("{{\"id\":\"1\",\"x\":{}}}", deep()).as_bytes()).unwrap_err();
+            assert_eq!(fault.kind.status(), 502);
+            let mut stream = transcoder.stream().unwrap();
+            let mut out = Vec::new();
+            stream.push(format!("data: {{\"type\":\"x\",\"x\":{}}}\n\n", deep()).as_bytes(), &mut out);
+            stream.finish(&mut out);
+            assert!(stream.told().error.is_some() && !stream.told().is_complete, "{provider} to {caller}");
+        }
+    }
+}
+
+#[test]
+fn a_request_that_is_nested_too_deeply_is_refused_wherever_it_is() {
+    for caller in Dialect::ALL {
+        let head = RequestHead { model: Some("m".to_owned()), ..RequestHead::default() };
+        let fault = decode(caller, format!("{{\"model\":\"m\",\"x\":{}}}", deep()).as_bytes(), &head).unwrap_err();
+        assert_eq!((fault.kind.status(), fault.kind.code()), (400, "invalid_json"));
+        assert!(fault.message.contains("recursion"), "{}", fault.message);
+    }
+}
+
+#[test]
+fn arguments_that_are_nested_too_deeply_are_wrapped_as_a_text() {
+    let call = json!({"id": "call_1", "type": "function", "function": {"name": "f", "arguments": deep()}});
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"},
+        {"role": "assistant", "content": null, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "call_1", "content": "x"}]});
+    let request = decode(Dialect::OpenAiChat, body.to_string().as_bytes(), &RequestHead::default()).unwrap();
+    for provider in [Dialect::Anthropic, Dialect::Gemini] {
+        let upstream = encode(&request, &Target::unlimited(provider, "m"), Strictness::Report).unwrap();
+        let sent: Value = serde_json::from_slice(&upstream.body).unwrap();
+        assert!(sent.to_string().contains("raw_arguments"));
+        assert!(!upstream.losses.is_empty());
+    }
+}

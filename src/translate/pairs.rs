@@ -180,6 +180,35 @@ pub(super) fn folded(dialect: Dialect, bytes: &[u8]) -> Response {
 }
 
 #[test]
+fn keys_tools_and_messages_keep_their_order_in_every_dialect() {
+    let tool = |name: &str| {
+        serde_json::json!({"type": "function", "function": {"name": name, "parameters": {"type": "object",
+            "properties": {"zeta": {"type": "string"}, "beta": {"type": "string"}, "alpha": {"type": "string"}}}}})
+    };
+    let call = serde_json::json!({"id": "call_1", "type": "function",
+        "function": {"name": "tool_z", "arguments": "{\"yellow\":1,\"orange\":2,\"apple\":3}"}});
+    let body = serde_json::json!({"model": "m", "tools": [tool("tool_z"), tool("tool_m"), tool("tool_a")], "messages": [
+        {"role": "system", "content": "one one"}, {"role": "user", "content": "two two"},
+        {"role": "assistant", "content": null, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "four four"}, {"role": "user", "content": "five five"}]});
+    let spoken = decode(Dialect::OpenAiChat, body.to_string().as_bytes(), &RequestHead::default()).unwrap();
+    for dialect in Dialect::ALL {
+        let sent = encode(&spoken, &Target::unlimited(dialect, "m"), Strictness::Report).unwrap().body;
+        assert_eq!(sent, encode(&spoken, &Target::unlimited(dialect, "m"), Strictness::Report).unwrap().body);
+        let text = String::from_utf8(sent).unwrap();
+        for order in [
+            &["zeta", "beta", "alpha"][..],
+            &["yellow", "orange", "apple"],
+            &["tool_z", "tool_m", "tool_a"],
+            &["two two", "four four", "five five"],
+        ] {
+            let places: Vec<Option<usize>> = order.iter().map(|word| text.find(word)).collect();
+            assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{dialect}: {order:?} {places:?} {text}");
+        }
+    }
+}
+
+#[test]
 fn conversations_survive_another_dialect_but_for_what_is_reported() {
     let mut turned = 0;
     for (from, through) in PAIRS {

@@ -8,6 +8,7 @@ mod bad_input;
 mod breaker;
 mod claude_code;
 mod cli;
+mod documents;
 mod errors;
 mod fallback;
 mod keys;

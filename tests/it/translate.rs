@@ -4,6 +4,7 @@
 //! What a caller heard is compared with what the provider said: the request that reached it is sent to it once more, and
 //! its own answer is read with its own vendor's reader.
 
+mod bad_input;
 mod counts;
 mod errors;
 mod loops;

@@ -166,10 +166,10 @@ impl Writer<'_> {
         if parts.is_empty() {
             return;
         }
-        let is_result = |part: &Value| part.get("functionResponse").is_some();
-        let is_results = parts.iter().any(is_result);
+        // Results come in a content of their own, so that the first part tells.
+        let are_results = |parts: &[Value]| parts.first().is_some_and(|part| part.get("functionResponse").is_some());
         match self.out.last_mut() {
-            Some((last, known)) if *last == role && !is_results && !known.iter().any(is_result) => {
+            Some((last, known)) if *last == role && !are_results(&parts) && !are_results(known) => {
                 known.append(&mut parts)
             }
             Some(_) | None => self.out.push((role, parts)),
