@@ -26,8 +26,9 @@ fuzz_target!(|data: &[u8]| {
         let again = support::transcoder(caller, caller, Adaptions::default()).whole(&whole.body);
         let text = String::from_utf8_lossy(&whole.body).into_owned();
         let again = again.unwrap_or_else(|fault| panic!("{caller} cannot read {text}: {fault}"));
-        // What bears our mark is opened when it is read again, and thoughts stand in two places then.
-        if memchr::memmem::find(&whole.body, mark::MARK.as_bytes()).is_some() {
+        // At home nothing is written but what was broken on its way here. What bears our mark is opened when it is read
+        // again, and thoughts stand in two places then.
+        if caller == case.dialect || memchr::memmem::find(&whole.body, mark::MARK.as_bytes()).is_some() {
             continue;
         }
         let read = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).expect("what is written is JSON");

@@ -16,6 +16,9 @@ use crate::ir::{
 /// The most stop sequences for which the gateway looks itself: each costs a search in every piece of text.
 const STOPS_CUT_HERE: usize = 64;
 
+/// The longest stop sequence for which the gateway looks itself, in bytes: as much of each piece is looked at again.
+const LONGEST_STOP_CUT_HERE: usize = 256;
+
 /// Messages of one side that stand together, as one.
 #[derive(Clone, Debug)]
 pub struct Turn<'a> {
@@ -226,6 +229,11 @@ pub fn stop<'r>(
         losses.refused("stop", format!("has more than {STOPS_CUT_HERE} sequences"));
         return &[];
     }
+    if let Some(place) = request.stop.iter().position(|stop| stop.len() > LONGEST_STOP_CUT_HERE) {
+        let reason = format!("is longer than {LONGEST_STOP_CUT_HERE} bytes, which this model does not take");
+        losses.refused(format!("stop[{place}]"), reason);
+        return &[];
+    }
     losses.approximated("stop", "is more than this model takes: the answer is cut after it was generated");
     adaptions.stop.clone_from(&request.stop);
     &[]
@@ -318,6 +326,19 @@ mod tests {
         assert_eq!(names.wire(&long), short);
         assert_eq!(names.wire("plain_name"), "plain_name");
         assert_eq!(names.into_adaptions().tool_names.get(&short), Some(&long));
+    }
+
+    #[test]
+    fn stop_sequences_that_are_cut_here_are_few_and_short() {
+        let can = Capabilities { stop_max: Some(0), ..Capabilities::unlimited(Dialect::OpenAiResponses) };
+        let refusal = |stop: Vec<String>| {
+            let (mut adaptions, mut losses) = (Adaptions::default(), Losses::new());
+            super::stop(&Request { stop, ..Request::default() }, &can, &mut adaptions, &mut losses);
+            losses.refusal().map(|loss| loss.field.clone())
+        };
+        assert_eq!(refusal(vec!["END".to_owned(); 64]), None);
+        assert_eq!(refusal(vec!["END".to_owned(); 65]).as_deref(), Some("stop"));
+        assert_eq!(refusal(vec!["END".to_owned(), "x".repeat(257)]).as_deref(), Some("stop[1]"));
     }
 
     #[test]
