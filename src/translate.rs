@@ -33,7 +33,7 @@ pub mod tap;
 mod traits;
 mod transcoder;
 
-pub use assemble::{Assembled, assemble};
+pub use assemble::{Assembled, Plain, assemble};
 pub use codecs::{decode, encode};
 pub use errors::{decode_error, encode_error};
 pub use plan::{Plan, plan};

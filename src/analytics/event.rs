@@ -2,7 +2,7 @@
 //!
 //! The properties are those of PostHog's LLM analytics, with the meaning that its own wrappers of the vendors' SDKs give them;
 //! what the gateway alone knows is named `llm_gateway_…`. Everything in an event is bounded, whatever callers and providers
-//! say. `docs/analytics.md` lists all of it.
+//! say. `docs/events.md` lists all of it.
 
 use std::borrow::Cow;
 

@@ -3,16 +3,22 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+pub use self::plain::Plain;
+
 use super::codecs::AnyDecoder;
 use super::tap::Elements;
 use crate::dialect::{Delivery, Dialect, sse};
 use crate::ir::{Event, Fold, Response};
+
+mod plain;
 
 /// A stream, put together.
 #[derive(Clone, Debug)]
 pub enum Assembled {
     /// What its events add up to, as far as they went.
     Folded(Box<Response>),
+    /// Nothing but one text.
+    Plain(Plain),
     /// The whole answer as the last event of a Responses stream repeats it, in JSON.
     Repeated(String),
 }
@@ -39,6 +45,15 @@ pub fn assemble<'p>(
     {
         return Some(Assembled::Repeated(repeated));
     }
+    if delivery == Delivery::Events
+        && let Some(plain) = plain::plain(dialect, pieces.clone())
+    {
+        return Some(Assembled::Plain(plain));
+    }
+    folded(dialect, delivery, pieces).map(|response| Assembled::Folded(Box::new(response)))
+}
+
+fn folded<'p>(dialect: Dialect, delivery: Delivery, pieces: impl Iterator<Item = &'p [u8]>) -> Option<Response> {
     let mut decoder = AnyDecoder::new(dialect).ok()?;
     let mut events: Vec<Event> = Vec::new();
     let mut fold = Fold::new();
@@ -65,7 +80,7 @@ pub fn assemble<'p>(
     }
     decoder.finish(&mut events);
     events.drain(..).for_each(|event| fold.push(event));
-    Some(Assembled::Folded(Box::new(fold.finish())))
+    Some(fold.finish())
 }
 
 fn repeated<'p>(pieces: impl Iterator<Item = &'p [u8]>) -> Option<String> {
@@ -85,9 +100,10 @@ fn repeated<'p>(pieces: impl Iterator<Item = &'p [u8]>) -> Option<String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
-    use crate::dialect::testing::fixtures;
+    use crate::dialect::testing::{fixtures, recorded};
 
     #[test]
     fn streams_cut_anywhere_are_put_together_as_far_as_they_went() {
@@ -110,6 +126,27 @@ mod tests {
             let as_events = assemble(Dialect::Gemini, Delivery::Events, sample.sse().chunks(3));
             assert_eq!(format!("{as_array:?}"), format!("{as_events:?}"), "{}", sample.name);
         }
+    }
+
+    #[test]
+    fn a_plain_text_is_what_its_events_add_up_to() {
+        let mut plain = 0;
+        for dialect in [Dialect::OpenAiChat, Dialect::Anthropic] {
+            for sample in fixtures("streams", dialect).into_iter().chain(recorded(dialect, ".chunks.txt")) {
+                let bytes = sample.sse();
+                let Some(Assembled::Plain(told)) = assemble(dialect, Delivery::Events, bytes.chunks(64)) else {
+                    continue;
+                };
+                plain += 1;
+                let folded = folded(dialect, Delivery::Events, bytes.chunks(64)).unwrap();
+                let texts: Vec<&str> = folded.choices[0].parts.iter().map(|part| part.as_text().unwrap()).collect();
+                assert_eq!(texts.concat(), told.text, "{}", sample.name);
+                let finish = folded.choices[0].finish.as_ref().and_then(|finish| finish.original.clone());
+                assert_eq!(told.stop, finish.map(|(_, word)| word), "{}", sample.name);
+                assert_eq!((folded.choices.len(), texts.len()), (1, 1), "{}", sample.name);
+            }
+        }
+        assert!(plain > 3, "only {plain} streams are plain text");
     }
 
     #[test]

@@ -3,7 +3,12 @@
 //! The messages stay as the caller's dialect has them, which is what PostHog's own wrappers of the vendors' SDKs send; only
 //! Google's parts are told in the others' words.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::google;
@@ -111,12 +116,12 @@ impl<'a> Request<'a> {
     pub(super) fn messages(&self, dialect: Dialect, json: &mut Json) {
         json.open(b'[');
         match dialect {
-            Dialect::OpenAiChat => each(self.messages, |raw| chat_message(raw, json)),
+            Dialect::OpenAiChat => each_message(self.messages, json, chat_message),
             Dialect::Anthropic => {
                 if let Some(system) = said(self.system) {
                     message(SYSTEM, system, json);
                 }
-                each(self.messages, |raw| plain_message(raw, json));
+                each_message(self.messages, json, plain_message);
             }
             Dialect::OpenAiResponses => self.items(json),
             Dialect::Gemini => {
@@ -203,9 +208,30 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Reads members of an object. (The JSON library would take an array for one.)
+/// An object and nothing else: the JSON library would take an array for one, too.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+        deserializer.deserialize_map(Members(PhantomData)).map(Self)
+    }
+}
+
+/// Reads members of an object.
 pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
-    json.trim_start().starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()
+    serde_json::from_str::<Object<T>>(json).ok().map(|object| object.0)
 }
 
 /// A member that is there and not null.
@@ -230,6 +256,9 @@ pub(super) fn each_of(text: &str, mut tell: impl FnMut(&str)) {
 /// Writes a value without its binary parts; null in place of one that is nested too deeply.
 pub(super) fn copied(raw: &str, json: &mut Json) {
     json.separate();
+    if raw.starts_with('"') {
+        return redact::copy_string(raw, json.bytes());
+    }
     let before = json.len();
     if redact::copy(raw, json.bytes()).is_err() {
         json.back_to(before);
@@ -246,8 +275,20 @@ fn message(role: &str, content: &str, json: &mut Json) {
     json.close(b'}');
 }
 
-fn chat_message(raw: &str, json: &mut Json) {
-    let Some(said_by) = object::<Message<'_>>(raw) else { return message(USER, raw, json) };
+/// Writes each message with `tell`, and what is none as if the user had said it.
+fn each_message(raw: Option<&RawValue>, json: &mut Json, tell: impl Fn(&Message<'_>, &mut Json)) {
+    let Some(raw) = said(raw) else { return };
+    // Nearly always all are objects.
+    if let Ok(messages) = serde_json::from_str::<Vec<Object<Message<'_>>>>(raw) {
+        return messages.iter().for_each(|message| tell(&message.0, json));
+    }
+    each_of(raw, |raw| match object::<Message<'_>>(raw) {
+        Some(message) => tell(&message, json),
+        None => message(USER, raw, json),
+    });
+}
+
+fn chat_message(said_by: &Message<'_>, json: &mut Json) {
     json.open(b'{');
     json.key("role");
     copied(said(said_by.role).unwrap_or(USER), json);
@@ -268,11 +309,8 @@ fn chat_message(raw: &str, json: &mut Json) {
     json.close(b'}');
 }
 
-fn plain_message(raw: &str, json: &mut Json) {
-    match object::<Message<'_>>(raw) {
-        Some(it) => message(said(it.role).unwrap_or(USER), said(it.content).unwrap_or(EMPTY), json),
-        None => message(USER, raw, json),
-    }
+fn plain_message(it: &Message<'_>, json: &mut Json) {
+    message(said(it.role).unwrap_or(USER), said(it.content).unwrap_or(EMPTY), json);
 }
 
 /// An item that is no message is told as it is.

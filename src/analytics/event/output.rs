@@ -134,6 +134,10 @@ pub(super) fn choices(dialect: Dialect, delivery: Delivery, answer: &Answer, jso
         Answer::Stream { pieces, .. } => match assemble(dialect, delivery, pieces.iter().map(AsRef::as_ref)) {
             None => None,
             Some(Assembled::Repeated(response)) => responses(&response, json),
+            Some(Assembled::Plain(plain)) => {
+                one_message(json, |json| text_block("text", &plain.text, json));
+                Some(plain.stop)
+            }
             Some(Assembled::Folded(response)) => Some(folded(dialect, &response, json)),
         },
     };

@@ -5,7 +5,7 @@
 //! Addresses of images stay. Linear in what is read, and never deeper than the JSON library goes.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -79,6 +79,15 @@ impl Place {
 /// It is no JSON, or nested too deeply; what was written by then has to be taken back.
 pub(super) fn copy(json: &str, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     copy_masked(json, &[], out)
+}
+
+/// Copies a JSON string that is known to be one, as it is written: most of what is said stands in a few long ones.
+pub(super) fn copy_string(json: &str, out: &mut Vec<u8>) {
+    // Base64 is written without escapes, so that it is found, and left out, without reading these.
+    match without_embedded(json) {
+        Some(rest) => out.extend_from_slice(rest.as_bytes()),
+        None => out.extend_from_slice(json.as_bytes()),
+    }
 }
 
 /// Copies a JSON text, with `"[REDACTED]"` for what these members of its outermost object say.
@@ -202,12 +211,17 @@ fn without_data_urls(value: &str) -> Option<String> {
         }
         let out = out.get_or_insert_default();
         out.push_str(&value[done..from]);
-        out.push_str(&format!("[{} bytes]", decoded_len(&value[from..from + digits])));
+        leave_out(&value[from..from + digits], out);
         done = from + digits;
     }
     let mut out = out?;
     out.push_str(&value[done..]);
     Some(out)
+}
+
+fn leave_out(base64: &str, out: &mut String) {
+    // Writing to a string cannot fail.
+    let _ = write!(out, "[{} bytes]", decoded_len(base64));
 }
 
 /// Leaves out runs of at least [`RUN_LEN`] digits of base64 that look like bytes: with letters of both cases and numbers.
@@ -232,7 +246,7 @@ fn without_runs(value: &str) -> Option<String> {
         if run.len() >= RUN_LEN && looks_random(run) {
             let out = out.get_or_insert_default();
             out.push_str(&value[done..from]);
-            out.push_str(&format!("[{} bytes]", decoded_len(&value[from..to])));
+            leave_out(&value[from..to], out);
             done = to;
         }
         at = to + RUN_LEN;
