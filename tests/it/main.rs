@@ -10,6 +10,7 @@ mod claude_code;
 mod cli;
 mod documents;
 mod errors;
+mod events;
 mod fallback;
 mod keys;
 mod layers;
