@@ -4,6 +4,7 @@ Every call is made once, through the wrapper of the `posthog` package, to the ga
 """
 
 import asyncio
+import base64
 
 import anthropic
 import openai
@@ -13,12 +14,14 @@ from google.genai import errors, types
 from agreement import agree
 from conftest import ANTHROPIC_MODEL, GEMINI_MODEL, GROUPS, OPENAI_MODEL
 
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+# The wrapper leaves smaller ones in.
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(range(256))).decode()
 DATA_URL = f"data:image/png;base64,{PNG}"
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 WEATHER = "What is the weather in Rome?"
-RATE_LIMITED = "[[sandbox:error=429]]"
+# No 429: the provider would be left alone for a moment, and every other test with it.
+REFUSED = "[[sandbox:error=400]]"
 
 delivery = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 said = pytest.mark.parametrize("what", ["words", "tools", "picture"])
@@ -80,7 +83,14 @@ def test_responses(chat, stand_in, trace, what, stream):
     if stream:
         request["stream"] = True
     drained(chat.responses.create(**request, **told(trace)), stream)
-    agree(stand_in.pair(trace))
+    if not stream:
+        agree(stand_in.pair(trace))
+        return
+    # The wrapper takes the tier that the first event names, which is the one asked for; the gateway the one that served.
+    tier = ["$ai_service_tier", "$ai_model_parameters"]
+    theirs, ours = agree(stand_in.pair(trace), but_for=tier)
+    assert (theirs["$ai_service_tier"], ours["$ai_service_tier"]) == ("auto", "default")
+    assert ours["$ai_model_parameters"] == theirs["$ai_model_parameters"] | {"service_tier": "default"}
 
 
 @delivery
@@ -129,19 +139,19 @@ def test_gemini(google, stand_in, trace, what, stream):
 
 @delivery
 def test_a_call_that_fails_with_openai(chat, stand_in, trace, stream):
-    messages = [{"role": "user", "content": RATE_LIMITED}]
-    with pytest.raises(openai.RateLimitError):
+    messages = [{"role": "user", "content": REFUSED}]
+    with pytest.raises(openai.BadRequestError):
         chat.chat.completions.create(model=OPENAI_MODEL, messages=messages, stream=stream, user="ann", **told(trace))
     # The wrapper tells what it would have said of an answer without a word.
     theirs, ours = agree(stand_in.pair(trace), but_for=["$ai_output_choices"])
-    assert (ours["$ai_is_error"], ours["$ai_http_status"]) == (True, 429)
+    assert (ours["$ai_is_error"], ours["$ai_http_status"]) == (True, 400)
 
 
 @delivery
 def test_a_call_that_fails_with_anthropic(claude, stand_in, trace, stream):
     request = {"model": ANTHROPIC_MODEL, "max_tokens": 9, "metadata": {"user_id": "ann"}}
-    messages = [{"role": "user", "content": RATE_LIMITED}]
-    with pytest.raises(anthropic.RateLimitError):
+    messages = [{"role": "user", "content": REFUSED}]
+    with pytest.raises(anthropic.BadRequestError):
         claude.messages.create(**request, messages=messages, stream=stream, **told(trace))
     agree(stand_in.pair(trace), but_for=["$ai_output_choices"])
 
@@ -151,7 +161,7 @@ def test_a_call_that_fails_with_gemini(google, stand_in, trace, stream):
     call = google.models.generate_content_stream if stream else google.models.generate_content
     with pytest.raises(errors.ClientError):
         answer = call(
-            model=GEMINI_MODEL, contents=[{"role": "user", "parts": [{"text": RATE_LIMITED}]}], **told(trace)
+            model=GEMINI_MODEL, contents=[{"role": "user", "parts": [{"text": REFUSED}]}], **told(trace)
         )
         drained(answer, stream)
     agree(stand_in.pair(trace), but_for=["$ai_output_choices"])
