@@ -486,8 +486,10 @@ fn every_variable_of_the_sample_is_understood() {
 fn the_examples_of_the_documentation_load() {
     let page = include_str!("../../docs/configuration.md");
     let mut parts = page.split("```toml\n").skip(1).map(|part| part.split("```").next().unwrap());
-    let [product, provider, aliases] = [(); 3].map(|()| parts.next().unwrap());
-    let config = load_file(&format!("{product}{provider}{aliases}")).unwrap().config;
+    let [product, provider, fallbacks, aliases] = [(); 4].map(|()| parts.next().unwrap());
+    let config = load_file(&format!("{product}{provider}{fallbacks}{aliases}")).unwrap().config;
+    assert!(config.products["wizard"].fallback);
+    assert_eq!(config.fallbacks["claude-sonnet-4-5"].len(), 2);
     assert_eq!(config.products["code"].limits.len(), 3);
     assert!(config.providers["my-vllm"].is_configured());
     assert_eq!(config.aliases["best"].as_str(), "claude-opus-4-5");
