@@ -101,3 +101,15 @@ fn arguments_that_are_nested_too_deeply_are_wrapped_as_a_text() {
         assert!(!upstream.losses.is_empty());
     }
 }
+
+#[test]
+fn numbers_come_out_as_they_went_in_to_their_last_digit() {
+    for number in ["1.022222222222222e+65", "0.30000000000000004", "-0.00012345678901234567"] {
+        let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],"later":{number}}}"#);
+        let request = decode(Dialect::OpenAiChat, body.as_bytes(), &RequestHead::default()).unwrap();
+        let sent = encode(&request, &Target::unlimited(Dialect::OpenAiChat, "m"), Strictness::Report).unwrap().body;
+        let again = decode(Dialect::OpenAiChat, &sent, &RequestHead::default()).unwrap();
+        assert_eq!(again.carry, request.carry, "{number}");
+        assert!(String::from_utf8(sent).unwrap().contains(number), "{number}");
+    }
+}
