@@ -1,17 +1,18 @@
-//! Writes every answer of a folder in every dialect, whole and as a stream: `transcode ANSWERS OUT`.
+//! Writes everything in a folder in every dialect, for the vendors' own SDKs to judge (`tests/sdk/python/judges`).
 //!
-//! ANSWERS has a folder for each dialect with what its vendor answered: `NAME.json`, a whole answer, and
-//! `NAME.chunks.txt`, a stream with one event's data a line. OUT gets a folder for each of them, `DIALECT/FILE`, with
+//! `transcode answers ANSWERS OUT`: ANSWERS has a folder for each dialect with what its vendor answered: `NAME.json`, a
+//! whole answer, and `NAME.chunks.txt`, a stream with one event's data a line. OUT gets a folder for each of them,
+//! `DIALECT/FILE`, with
 //!
 //! | file | holds |
 //! |---|---|
 //! | `DIALECT.json` | the whole answer; a stream that was folded is written in its own dialect first, and read again |
 //! | `DIALECT.stream` | the stream; a whole answer is streamed in its own dialect first, and read again |
-//! | `DIALECT.fault` | in place of the whole answer: why there is none |
 //! | `DIALECT.losses` | what the whole answer could not say, one field a line |
 //! | `told.json` | what the gateway read of it for its own purposes: the usage, and whether it was complete |
 //!
-//! The vendors' own SDKs are the judges of all that: `tests/sdk/python/judges`.
+//! `transcode requests REQUESTS OUT`: REQUESTS has a folder for each dialect with requests. OUT gets for each of them
+//! `DIALECT.json` and `DIALECT.losses`, or `DIALECT.refused`: the field at fault.
 #![expect(clippy::print_stderr, reason = "a tool for tests")]
 
 use std::error::Error;
@@ -20,12 +21,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use llm_gateway::dialect::{
-    Adaptions, Asked, Codec, Delivery, Dialect, StreamDecoder, StreamEncoder, anthropic, gemini, openai_chat,
-    openai_responses, sse,
+    Adaptions, Asked, Codec, Delivery, Dialect, RequestHead, StreamDecoder, StreamEncoder, Target, anthropic, gemini,
+    openai_chat, openai_responses, sse,
 };
 use llm_gateway::ids::RequestId;
 use llm_gateway::ir::{Carry, Content, Delta, Event, Fold, Part, PartAt, Request, Response, Start};
-use llm_gateway::translate::{Transcoder, decode_error, encode_error};
+use llm_gateway::translate::{Strictness, Transcoder, decode, decode_error, encode, encode_error};
 use serde_json::{Value, json};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -51,37 +52,66 @@ enum Whole {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [answers, out] = arguments.as_slice() else {
-        eprintln!("usage: transcode ANSWERS OUT");
-        std::process::exit(2);
+    let each = match arguments.first().map(String::as_str) {
+        Some("answers") => answer,
+        Some("requests") => request,
+        Some(_) | None => usage(),
     };
-    if let Err(error) = all(Path::new(answers), Path::new(out)) {
+    let [_, from, out] = arguments.as_slice() else { usage() };
+    if let Err(error) = all(Path::new(from), Path::new(out), each) {
         eprintln!("error: {error}");
         std::process::exit(1);
     }
 }
 
-fn all(answers: &Path, out: &Path) -> Outcome<()> {
+fn usage() -> ! {
+    eprintln!("usage: transcode answers|requests FOLDER OUT");
+    std::process::exit(2);
+}
+
+/// Does something with each file, whose name and text it gets, and the folder for what comes of it.
+fn all(from: &Path, out: &Path, each: fn(Dialect, &str, &str, &Path) -> Outcome<()>) -> Outcome<()> {
     for dialect in Dialect::ALL {
-        for entry in fs::read_dir(answers.join(dialect.name()))? {
+        for entry in fs::read_dir(from.join(dialect.name()))? {
             let path = entry?.path();
             let name = path.file_name().and_then(|name| name.to_str()).ok_or("a file's name is not text")?;
             let text = fs::read_to_string(&path)?;
             let out = out.join(dialect.name()).join(name);
-            let written = match dialect {
-                Dialect::OpenAiChat => one::<openai_chat::Codec>(name, &text, &out),
-                Dialect::OpenAiResponses => one::<openai_responses::Codec>(name, &text, &out),
-                Dialect::Anthropic => one::<anthropic::Codec>(name, &text, &out),
-                Dialect::Gemini => one::<gemini::Codec>(name, &text, &out),
-            };
-            written.map_err(|error| format!("{}: {error}", path.display()))?;
+            fs::create_dir_all(&out)?;
+            each(dialect, name, &text, &out).map_err(|error| format!("{}: {error}", path.display()))?;
         }
     }
     Ok(())
 }
 
-fn one<C: Codec>(name: &str, text: &str, out: &Path) -> Outcome<()> {
-    fs::create_dir_all(out)?;
+fn request(dialect: Dialect, _: &str, text: &str, out: &Path) -> Outcome<()> {
+    let head = RequestHead { model: Some("model".to_owned()), delivery: Some(Delivery::Whole) };
+    let head = if dialect == Dialect::Gemini { head } else { RequestHead::default() };
+    let request = decode(dialect, text.as_bytes(), &head).map_err(|fault| fault.message)?;
+    for provider in Dialect::ALL.into_iter().filter(|provider| *provider != dialect) {
+        let file = |kind: &str| out.join(format!("{}.{kind}", provider.name()));
+        match encode(&request, &Target::unlimited(provider, "model"), Strictness::Report) {
+            Ok(upstream) => {
+                let losses: Vec<&str> = upstream.losses.iter().map(|loss| loss.field.as_str()).collect();
+                fs::write(file("json"), upstream.body)?;
+                fs::write(file("losses"), losses.join("\n"))?;
+            }
+            Err(fault) => fs::write(file("refused"), fault.param.unwrap_or_default())?,
+        }
+    }
+    Ok(())
+}
+
+fn answer(dialect: Dialect, name: &str, text: &str, out: &Path) -> Outcome<()> {
+    match dialect {
+        Dialect::OpenAiChat => answered::<openai_chat::Codec>(name, text, out),
+        Dialect::OpenAiResponses => answered::<openai_responses::Codec>(name, text, out),
+        Dialect::Anthropic => answered::<anthropic::Codec>(name, text, out),
+        Dialect::Gemini => answered::<gemini::Codec>(name, text, out),
+    }
+}
+
+fn answered<C: Codec>(name: &str, text: &str, out: &Path) -> Outcome<()> {
     let answer =
         if name.ends_with(".chunks.txt") { streamed::<C>(text) } else { whole::<C>(serde_json::from_str(text)?)? };
     let dialect = answer.dialect.name();

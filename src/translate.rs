@@ -17,6 +17,9 @@ mod errors;
 #[cfg(test)]
 mod found;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod golden;
+#[cfg(test)]
 mod growth;
 #[cfg(test)]
 mod pairs;

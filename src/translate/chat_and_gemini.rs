@@ -21,7 +21,9 @@ fn said(messages: &[Message]) -> Vec<(Role, String)> {
                 Content::Text(text) => text.text.clone(),
                 Content::Refusal(text) => text.clone(),
                 Content::ToolCall(call) => {
-                    let arguments: Value = serde_json::from_str(&call.arguments).unwrap_or(json!({}));
+                    // A freeform input is the only field of a function's arguments at Google.
+                    let freeform = || json!({"input": call.arguments});
+                    let arguments: Value = serde_json::from_str(&call.arguments).unwrap_or_else(|_| freeform());
                     format!("call {} {} {arguments}", call.id, call.name)
                 }
                 Content::ToolResult(result) => {
@@ -37,8 +39,9 @@ fn said(messages: &[Message]) -> Vec<(Role, String)> {
     said
 }
 
+/// The conversation behind its instructions; those in its middle are told as the user's words.
 fn without_instructions(request: &Request) -> Vec<Message> {
-    request.messages.iter().filter(|message| !message.role.is_instructions()).cloned().collect()
+    request.messages.iter().skip_while(|message| message.role.is_instructions()).cloned().collect()
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::codecs::{decode_response, encode_response};
 use super::{Strictness, Transcoder, decode, encode};
 use crate::dialect::testing::{Sample, fixtures, recorded};
 use crate::dialect::{Adaptions, Asked, Delivery, Dialect, RequestHead, Target};
-use crate::ir::{CallKind, Content, Event, FinishReason, Part, Request, Response};
+use crate::ir::{CallKind, Content, Event, FinishReason, Media, Part, Request, Response, Source};
 
 const PAIRS: [(Dialect, Dialect); 8] = [
     (Dialect::OpenAiChat, Dialect::Anthropic),
@@ -63,6 +63,8 @@ impl Said {
                 // Where a dialect has no field for a failure, its text begins with the word.
                 self.results.push(text.trim_start().trim_start_matches("Error:").replace([' ', '\n'], ""));
             }
+            // A document in plain text is told as text where there are none.
+            Content::Media(Media { source: Source::Text { text }, .. }) => self.text.push_str(text),
             Content::Media(_) | Content::Opaque(_) => {}
         }
     }
@@ -224,6 +226,11 @@ fn conversations_survive_another_dialect_but_for_what_is_reported() {
             said.iter_mut().for_each(|said| said.thoughts.clear());
             for text in said.iter_mut().map(|said| &mut said.text) {
                 *text = text.replace("<system-reminder>", "").replace("</system-reminder>", "").replace('\n', "");
+                // Media of results follow in a message of their own where a result takes none, which says whose they are.
+                while let Some(start) = text.find("Attached to the result of tool call ") {
+                    let end = text[start..].find(':').map_or(text.len(), |colon| start + colon + 1);
+                    text.replace_range(start..end, "");
+                }
             }
             let [before, after] = said;
             assert!(after.text.starts_with(&before.text), "{}: {} | {}", sample.name, before.text, after.text);

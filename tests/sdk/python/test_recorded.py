@@ -82,7 +82,7 @@ def lines_of(path):
 def transcoded(tmp_path_factory):
     """Everything in every dialect."""
     out = tmp_path_factory.mktemp("transcoded")
-    subprocess.run([os.environ["LLM_GATEWAY_TRANSCODE"], RECORDED, out], check=True)
+    subprocess.run([os.environ["LLM_GATEWAY_TRANSCODE"], "answers", RECORDED, out], check=True)
     return out
 
 

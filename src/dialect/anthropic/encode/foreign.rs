@@ -38,7 +38,7 @@ pub(super) fn request(request: &Request, target: &Target) -> EncodedRequest {
         body.put("output_config", config);
     }
     let mut sampling = adapt::sampling(&request.sampling, &target.can, &mut losses);
-    if plan.by_budget {
+    if plan.thinks {
         thinking::limit_sampling(&mut sampling, &mut losses);
     }
     body.put_some("temperature", sampling.temperature);

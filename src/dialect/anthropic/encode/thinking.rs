@@ -29,8 +29,8 @@ pub(super) struct Thinking {
     pub(super) effort: Option<Effort>,
     /// `max_tokens`.
     pub(super) max_tokens: u64,
-    /// It thinks by a budget.
-    pub(super) by_budget: bool,
+    /// It is told to think, which limits sampling.
+    pub(super) thinks: bool,
 }
 
 impl Obstacles {
@@ -55,7 +55,7 @@ pub(super) fn plan(request: &Request, can: &Capabilities, obstacles: Obstacles, 
         config: None,
         effort: None,
         max_tokens: asked_tokens.unwrap_or_else(|| clamp(can.default_output)),
-        by_budget: false,
+        thinks: false,
     };
     let Some(ask) = &request.reasoning else { return plan };
     let wants = !ask.is_off() && (ask.mode.is_some() || ask.effort.is_some() || ask.budget.is_some());
@@ -69,6 +69,7 @@ pub(super) fn plan(request: &Request, can: &Capabilities, obstacles: Obstacles, 
         ReasoningStyle::Adaptive { levels, off } => {
             if wants {
                 plan.config = Some(config("adaptive", ask));
+                plan.thinks = true;
                 plan.effort = effort(ask, levels, losses);
             } else if ask.is_off() {
                 match off {
@@ -97,7 +98,7 @@ pub(super) fn plan(request: &Request, can: &Capabilities, obstacles: Obstacles, 
                     losses.add(Severity::Ignored, "reasoning", reason);
                 } else if let Some(tokens) = budget(ask, *min, *max, &mut plan, explicit, can, losses) {
                     plan.config = Some(config_with_budget(ask, tokens));
-                    plan.by_budget = true;
+                    plan.thinks = true;
                 }
             }
         }
@@ -165,7 +166,7 @@ fn budget(
     Some(tokens)
 }
 
-/// Takes away the sampling parameters that no thinking by a budget takes.
+/// Takes away the sampling parameters that do not go together with thinking.
 pub(super) fn limit_sampling(sampling: &mut Sampling, losses: &mut Losses) {
     let at_least = |number: &Number, least: f64| number.as_f64().is_some_and(|number| number >= least);
     let mut lose = |name: &str| losses.add(Severity::Ignored, name, "cannot be set while this model thinks");

@@ -282,8 +282,9 @@ fn a_tool_loop_whose_thoughts_were_dropped_goes_on_without_thinking() {
     request.messages[1].parts.remove(0);
     let mut adaptive = target();
     adaptive.can.reasoning = ReasoningStyle::Adaptive { levels: vec![Effort::Low], off: Off::Said };
-    let body = Codec::encode_request(&request, &adaptive).body;
+    let crate::dialect::EncodedRequest { body, losses, .. } = Codec::encode_request(&request, &adaptive);
     assert_eq!((&body["thinking"], &body["output_config"]), (&json!({"type": "adaptive"}), &json!({"effort": "low"})));
+    assert_eq!((body.get("temperature"), losses.header().as_deref()), (None, Some("temperature")));
 }
 
 #[test]

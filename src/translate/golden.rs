@@ -1,0 +1,104 @@
+//! Golden files: every fixture in every other dialect, as it is written today, with what was lost. A change of one is a
+//! change that callers or providers see. After one that is meant: `INSTA_UPDATE=always cargo test --lib golden`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{Strictness, Transcoder, decode, decode_error, encode, encode_error};
+use crate::dialect::testing::{Sample, fixtures};
+use crate::dialect::{Adaptions, Asked, Delivery, Dialect, RequestHead, Target};
+use crate::fault::Fault;
+use crate::ids::RequestId;
+use crate::ir::{Losses, Request};
+
+/// Writes a fixture in every other dialect, and holds that to the golden file.
+fn hold(kind: &str, suffix: &str, write: impl Fn(Dialect, Dialect, &Sample) -> String) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(kind);
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(&folder);
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    let mut held = Vec::new();
+    for from in Dialect::ALL {
+        for sample in fixtures(kind, from).into_iter().filter(|sample| sample.name.ends_with(suffix)) {
+            let mut text = String::new();
+            for to in Dialect::ALL.into_iter().filter(|to| *to != from) {
+                writeln!(text, "=== {to}\n{}", write(from, to, &sample).trim_end()).unwrap();
+            }
+            let name = format!("{from}_{}", sample.name.trim_end_matches(suffix));
+            settings.bind(|| insta::assert_snapshot!(name.clone(), text));
+            held.push(folder.join(format!("{name}.snap")));
+        }
+    }
+    held.sort();
+    let mut there: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    there.sort();
+    assert_eq!(there, held, "a golden file without its fixture");
+}
+
+fn lost(losses: &Losses) -> String {
+    losses.iter().fold(String::new(), |mut text, loss| {
+        writeln!(text, "{:?}: {} {}", loss.severity, loss.field, loss.reason).unwrap();
+        text
+    })
+}
+
+fn pretty(body: &[u8]) -> String {
+    serde_json::to_string_pretty(&serde_json::from_slice::<Value>(body).unwrap()).unwrap()
+}
+
+fn fault(fault: &Fault) -> String {
+    format!("{} {}: {}", fault.kind.status(), fault.param.as_deref().unwrap_or_default(), fault.message)
+}
+
+fn transcoder(from: Dialect, to: Dialect, delivery: Delivery) -> Transcoder {
+    let request = Request { model: "asked-for".to_owned(), stream_usage: Some(true), ..Request::default() };
+    let asked = Asked::by(&request, delivery).at(1_700_000_000).known_as("answer").estimated(Some(7));
+    Transcoder::new(to, from, asked, Adaptions::default())
+}
+
+#[test]
+fn requests_are_written_as_the_golden_files_say() {
+    hold("requests", ".json", |from, to, sample| {
+        let head = RequestHead { model: Some("model".to_owned()), delivery: Some(Delivery::Whole) };
+        let head = if from == Dialect::Gemini { head } else { RequestHead::default() };
+        let request = decode(from, sample.text.as_bytes(), &head).unwrap();
+        match encode(&request, &Target::unlimited(to, "model"), Strictness::Report) {
+            Ok(upstream) => format!("{}{}", lost(&upstream.losses), pretty(&upstream.body)),
+            Err(refusal) => fault(&refusal),
+        }
+    });
+}
+
+#[test]
+fn answers_are_written_as_the_golden_files_say() {
+    hold("responses", ".json", |from, to, sample| {
+        match transcoder(from, to, Delivery::Whole).whole(sample.text.as_bytes()) {
+            Ok(whole) => format!("{}{}", lost(&whole.losses), pretty(&whole.body)),
+            Err(refusal) => fault(&refusal),
+        }
+    });
+}
+
+#[test]
+fn streams_are_written_as_the_golden_files_say() {
+    hold("streams", ".txt", |from, to, sample| {
+        let mut stream = transcoder(from, to, Delivery::Events).stream().unwrap();
+        let mut out = Vec::new();
+        stream.push(&sample.sse(), &mut out);
+        stream.finish(&mut out);
+        String::from_utf8(out).unwrap()
+    });
+}
+
+#[test]
+fn errors_are_written_as_the_golden_files_say() {
+    hold("errors", ".json", |from, to, sample| {
+        let id = RequestId::from_caller("request-1").unwrap();
+        let (status, body) = encode_error(to, &decode_error(from, 400, sample.text.as_bytes()), None, &id);
+        format!("{status}\n{}", pretty(&body))
+    });
+}

@@ -1,0 +1,115 @@
+"""Requests as SDKs, Claude Code and Codex send them, told in every other dialect.
+
+`examples/transcode.rs` writes our fixtures of requests in every dialect. Each result is held to the types of the SDK of
+that dialect; and those that real callers could send go through the gateway to a model of each other family, whose
+simulated provider refuses with its true 400 what it does not know, what is missing, and what is out of order.
+"""
+
+import json
+import os
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from conftest import ANTHROPIC_MODEL, GATEWAY, GEMINI_MODEL, KEY
+from judges import requests
+
+FIXTURES = Path(__file__).parents[2] / "fixtures/requests"
+PROVIDERS = list(requests.HOLD)
+CASES = [
+    (path.relative_to(FIXTURES), provider)
+    for path in sorted(FIXTURES.glob("*/*.json"))
+    for provider in PROVIDERS
+    if provider != path.parent.name
+]
+# What callers send that is whole: the other fixtures hold fields of tomorrow and tools that no other vendor has.
+SENT = ("sdk_", "claude_code", "codex.json", "plain")
+
+# What no other dialect, or not this one, can say without changing its meaning.
+REFUSED = {
+    "anthropic/blocks.json": dict.fromkeys(PROVIDERS, "tools[0]"),
+    "anthropic/every_parameter.json": dict.fromkeys(PROVIDERS, "mcp_servers"),
+    "anthropic/tool_loop.json": dict.fromkeys(PROVIDERS, "messages[2].content[3]"),
+    "gemini/every_parameter.json": {"anthropic": "n", "openai_chat": "cachedContent", "openai_responses": "n"},
+    "gemini/media.json": {
+        "anthropic": "messages[0].content[3]",
+        "openai_chat": "messages[0].content[5]",
+        "openai_responses": "messages[0].content[5]",
+    },
+    "gemini/sdk_audio.json": {"anthropic": "messages[0].content[1]"},
+    "gemini/tool_loop.json": dict.fromkeys(PROVIDERS, "tools[1]"),
+    "gemini/words.json": dict.fromkeys(PROVIDERS, "response_format"),
+    "openai_chat/every_parameter.json": {"anthropic": "n", "openai_responses": "n"},
+    "openai_chat/media.json": {
+        "anthropic": "messages[0].content[3]",
+        "gemini": "messages[0].content[5]",
+        "openai_responses": "messages[0].content[6]",
+    },
+    "openai_chat/older_forms.json": dict.fromkeys(PROVIDERS, "web_search_options"),
+    "openai_chat/sdk_audio.json": {"anthropic": "messages[0].content[1]"},
+    "openai_chat/tool_loop.json": dict.fromkeys(PROVIDERS, "tools[2]"),
+    "openai_responses/allowed_hosted.json": dict.fromkeys(PROVIDERS, "tools[0]"),
+    "openai_responses/conversation.json": dict.fromkeys(PROVIDERS, "messages[17].content[0]"),
+    "openai_responses/grammar_format.json": dict.fromkeys(PROVIDERS, "response_format"),
+    "openai_responses/kept.json": dict.fromkeys(PROVIDERS, "prompt"),
+    "openai_responses/media.json": dict.fromkeys(PROVIDERS, "messages[0].content[3]"),
+    "openai_responses/provider_tools.json": dict.fromkeys(PROVIDERS, "tools[0]"),
+}
+# A model of each other vendor; OpenAI's are reached through Responses from abroad.
+MODELS = {"openai_responses": "gpt-5.1", "anthropic": ANTHROPIC_MODEL, "gemini": GEMINI_MODEL}
+# What the model itself cannot do, which the catalog knows.
+BEYOND_THE_MODEL = {("gemini/sdk_audio.json", "openai_responses"): "messages[0].content[1]"}
+PATHS = {
+    "openai_chat": "/v1/chat/completions",
+    "openai_responses": "/v1/responses",
+    "anthropic": "/v1/messages",
+    "gemini": "/v1beta/models/{model}:generateContent",
+}
+
+
+def cases(found):
+    return pytest.mark.parametrize(("path", "provider"), found, ids=str)
+
+
+@pytest.fixture(scope="module")
+def transcoded(tmp_path_factory):
+    out = tmp_path_factory.mktemp("requests")
+    subprocess.run([os.environ["LLM_GATEWAY_TRANSCODE"], "requests", FIXTURES, out], check=True)
+    return out
+
+
+@cases(CASES)
+def test_a_request_is_what_the_providers_sdk_would_send_or_is_refused(path, provider, transcoded):
+    written, refused = [transcoded / path / f"{provider}.{form}" for form in ("json", "refused")]
+    if field := REFUSED.get(str(path), {}).get(provider):
+        assert refused.read_text() == field
+        return
+    requests.HOLD[provider](json.loads(written.read_bytes()))
+
+
+def is_sent(path, provider):
+    is_openais = path.parts[0].startswith("openai_")
+    return path.name.startswith(SENT) and provider in MODELS and not (is_openais and provider == "openai_responses")
+
+
+@cases([(path, provider) for path, provider in CASES if is_sent(path, provider)])
+def test_the_strict_providers_take_what_real_callers_send(path, provider):
+    caller = path.parts[0]
+    model = MODELS[provider]
+    body = json.loads((FIXTURES / path).read_bytes())
+    if caller != "gemini":
+        body["model"] = model
+    request = urllib.request.Request(
+        GATEWAY + PATHS[caller].format(model=model),
+        json.dumps(body).encode(),
+        {"content-type": "application/json", "authorization": f"Bearer {KEY}"},
+    )
+    field = REFUSED.get(str(path), {}).get(provider) or BEYOND_THE_MODEL.get((str(path), provider))
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert field is None and answer.status == 200 and answer.read()
+    except urllib.error.HTTPError as error:
+        assert field and error.code == 400 and field in error.read().decode()
