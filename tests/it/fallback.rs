@@ -71,7 +71,7 @@ async fn every_kind_of_a_providers_failure_leads_to_the_next_model() {
         ("a refused credential", Reply::json(401, &denied)),
         ("a connection that closes", Reply::hang_up()),
         ("silence", Reply::silence()),
-        ("a cut answer", Reply::status(200).content_length(1000).body("{\"id\": ")),
+        ("a cut answer", Reply::status(200).content_length(1000).body("{\"id\": ").cut()),
         ("nonsense", Reply::status(200).body("nonsense")),
     ] {
         for body in [chat(), streamed()] {
