@@ -362,11 +362,11 @@ fn content_part(value: Value, path: Path<'_>) -> Result<Part, Fault> {
     let cache = cache_hint(&mut fields);
     let kind = fields.required_string("type")?;
     let mut inner_rest = None;
-    let mut in_content = Carry::NONE;
+    let mut notes = Carry::NONE;
     let content = match kind.as_str() {
         "text" => Content::Text(Text { text: fields.required_string("text")?, ..Text::default() }),
         "refusal" => {
-            in_content.note(DIALECT, "in_content", true);
+            notes.note(DIALECT, "in_content", true);
             Content::Refusal(fields.required_string("refusal")?)
         }
         "image_url" => {
@@ -393,7 +393,13 @@ fn content_part(value: Value, path: Path<'_>) -> Result<Part, Fault> {
                     }
                     Source::FileId { origin: Origin::OpenAi, id }
                 }
-                (None, Some(data)) => file_data(data),
+                (None, Some(data)) => {
+                    let source = file_data(data);
+                    if matches!(&source, Source::Url { url, .. } if !url.starts_with("data:")) {
+                        notes.note(DIALECT, "address", true);
+                    }
+                    source
+                }
                 (None, None) => return Err(inner.missing("file_data")),
             };
             inner_rest = Some(inner.rest());
@@ -406,14 +412,15 @@ fn content_part(value: Value, path: Path<'_>) -> Result<Part, Fault> {
         }
     };
     let mut carry = fields.carry(DIALECT);
-    carry.merge(in_content);
+    carry.merge(notes);
     if let Some(rest) = inner_rest {
         note_rest(&mut carry, "inner", rest);
     }
     Ok(Part { content, seal: None, cache, carry })
 }
 
-/// A file's bytes: a data URL by OpenAI's reference; bare base64 is taken for the same without a type.
+/// A file's bytes: a data URL by OpenAI's reference; bare base64 is taken for the same without a type. Some callers give an
+/// address, which OpenAI does not fetch and others do.
 fn file_data(data: String) -> Source {
     if data.starts_with("data:") || data.starts_with("http") {
         Source::from_url(data)

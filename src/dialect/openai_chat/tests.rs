@@ -9,7 +9,7 @@ use crate::dialect::testing::{
 };
 use crate::dialect::{Asked, Capabilities, Codec as _, Delivery, Dialect, RequestHead, Sampler, Target};
 use crate::ir::{
-    Attach, CallKind, Content, Delta, Event, Finish, FinishReason, Message, Origin, Outcome, Part, PartAt, Reasoning,
+    Attach, CallKind, Carry, Content, Delta, Event, Finish, FinishReason, Message, Origin, Outcome, Part, PartAt, Reasoning,
     Request, Role, Sampling, Seal, SealKind, Source, TextKind, ToolCall, ToolResult, Usage,
 };
 
@@ -53,6 +53,22 @@ fn requests_come_out_as_they_went_in() {
     for sample in fixtures("requests", DIALECT) {
         assert_request_identity::<Codec>(&sample, &head());
     }
+}
+
+#[test]
+fn a_files_address_comes_out_as_it_went_in_and_others_may_fetch_it() {
+    let file = json!({"type": "file", "file": {"filename": "a.pdf", "file_data": "https://example.com/a.pdf"}});
+    let body = json!({"model": "x", "messages": [{"role": "user", "content": [file]}]});
+    let request = Codec::decode_request(body.clone(), &head()).unwrap();
+    let home = Codec::encode_request(&request, &Target::unlimited(DIALECT, "x"));
+    assert_eq!((pretty(&home.body), home.losses.header()), (pretty(&body), None));
+    let Content::Media(media) = &request.messages[0].parts[0].content else { panic!("{request:?}") };
+    assert_eq!(media.source, Source::Url { url: "https://example.com/a.pdf".to_owned(), mime: None });
+    // Another's address is one that OpenAI would have to fetch.
+    let mut foreign = Request { spoken_in: Some(Dialect::Anthropic), ..request };
+    foreign.messages[0].parts[0].carry = Carry::NONE;
+    let losses = Codec::encode_request(&foreign, &Target::unlimited(DIALECT, "x")).losses;
+    assert_eq!(losses.refusal().map(|loss| loss.field.as_str()), Some("messages[0].content[0]"));
 }
 
 #[test]

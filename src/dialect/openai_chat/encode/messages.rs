@@ -105,7 +105,9 @@ fn media_part(media: &Media, carry: &crate::ir::Carry) -> Option<Object> {
             let data = if mime.is_empty() { data.clone() } else { format!("data:{mime};base64,{data}") };
             ("file", Object::new().with_some("filename", media.name.clone()).with("file_data", data))
         }
-        (MediaKind::Document, Source::Url { url, .. }) if url.starts_with("data:") => {
+        (MediaKind::Document, Source::Url { url, .. })
+            if url.starts_with("data:") || carry.has_note(DIALECT, "address") =>
+        {
             ("file", Object::new().with_some("filename", media.name.clone()).with("file_data", url.as_str()))
         }
         (MediaKind::Document, Source::FileId { origin: Origin::OpenAi, id }) => {
