@@ -9,8 +9,8 @@ use crate::dialect::testing::{
 };
 use crate::dialect::{Asked, Capabilities, Codec as _, Delivery, Dialect, RequestHead, Sampler, Target};
 use crate::ir::{
-    Attach, CallKind, Carry, Content, Delta, Event, Finish, FinishReason, Message, Origin, Outcome, Part, PartAt, Reasoning,
-    Request, Role, Sampling, Seal, SealKind, Source, TextKind, ToolCall, ToolResult, Usage,
+    Attach, CallKind, Carry, Content, Delta, Event, Finish, FinishReason, Message, Origin, Outcome, Part, PartAt,
+    Reasoning, Request, Role, Sampling, Seal, SealKind, Source, TextKind, ToolCall, ToolResult, Usage,
 };
 
 /// The recordings leave `[DONE]` out.
