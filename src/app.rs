@@ -335,7 +335,7 @@ async fn prepare_dev(config: &mut Config, data: &std::path::Path) -> Result<Vec<
         migrations::prepare_development(&file)?;
         config.database.url = Some(format!("sqlite:{}", file.display()).into());
     }
-    config.attribution.team_override_keys.insert(DEVELOPMENT_KEY_ID.to_owned());
+    trust_development_key(config);
     config.analytics.spool = config.analytics.spool.take().map(|spool| data.join(spool));
     let mut sandboxes = Vec::new();
     for (name, provider) in &mut config.providers {
@@ -350,6 +350,11 @@ async fn prepare_dev(config: &mut Config, data: &std::path::Path) -> Result<Vec<
         }
     }
     Ok(sandboxes)
+}
+
+/// In `dev`, the key may name any team.
+fn trust_development_key(config: &mut Config) {
+    config.attribution.team_override_keys.insert(DEVELOPMENT_KEY_ID.to_owned());
 }
 
 fn workers(config: &Config) -> usize {

@@ -116,24 +116,33 @@ impl Catalog {
     /// When one does not.
     pub fn check(&self, loaded: &Loaded) -> Result<(), ConfigError> {
         for (alias, target) in &loaded.config.aliases {
-            // An alias of a provider that has no key is fine: its callers are told so.
-            if let Err(Fault { kind: FaultKind::ModelNotFound, .. }) = self.resolve(alias, &loaded.config) {
-                let problem =
-                    format!("there is no model \"{target}\"; `llm-gateway models` lists those that there are");
-                return Err(ConfigError::at(format!("aliases.{alias}"), &problem, &loaded.sources));
-            }
+            self.leads_to_a_model(alias, target, format!("aliases.{alias}"), loaded)?;
         }
         for (model, others) in &loaded.config.fallbacks {
             for other in others {
-                if let Err(Fault { kind: FaultKind::ModelNotFound, .. }) = self.resolve(other.as_str(), &loaded.config)
-                {
-                    let problem =
-                        format!("there is no model \"{other}\"; `llm-gateway models` lists those that there are");
-                    return Err(ConfigError::at(format!("fallbacks.{model}"), &problem, &loaded.sources));
-                }
+                self.leads_to_a_model(other.as_str(), other, format!("fallbacks.{model}"), loaded)?;
             }
         }
         Ok(())
+    }
+
+    /// Checks that a name, for which `setting` says `target`, leads to a model. One of a provider that has no key is fine:
+    /// callers are told so.
+    fn leads_to_a_model(
+        &self,
+        name: &str,
+        target: &ModelId,
+        setting: String,
+        loaded: &Loaded,
+    ) -> Result<(), ConfigError> {
+        match self.resolve(name, &loaded.config) {
+            Err(Fault { kind: FaultKind::ModelNotFound, .. }) => {
+                let problem =
+                    format!("there is no model \"{target}\"; `llm-gateway models` lists those that there are");
+                Err(ConfigError::at(setting, &problem, &loaded.sources))
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     fn route(&self, provider: &ProviderName, model: &str, asked: &str, config: &Config) -> Result<Resolved, Fault> {

@@ -187,8 +187,9 @@ impl Exchange {
         let scope = admit::scope(&call, &asked);
         let product = config.products.get(call.product.as_str());
         settlement.bill(admit::bill(&call, &asked, &scope, product, &self.gateway));
-        let spare = product.and_then(|product| fallback::spare(&call, &asked, product, config));
-        let plan = Arc::new(plan::route(call, asked, None, config, &self.gateway)?);
+        let resolved = plan::resolve(&call, &asked, None, config, &self.gateway)?;
+        let spare = product.and_then(|product| fallback::spare(&call, &asked, &resolved.model, product, config));
+        let plan = Arc::new(plan::route(call, asked, &resolved, config, &self.gateway)?);
         settlement.planned(&plan);
         if let Some(answer) = plan.answer_here() {
             return Ok(Reply::Whole(answer));
@@ -208,21 +209,15 @@ impl Exchange {
         }
     }
 
-    /// The first whole answer that a choice gives; else why the first choice gave none.
-    async fn whole(&self, mut choices: Choices, config: &Config, settlement: &mut Settlement) -> Result<Whole, Failed> {
+    /// The first whole answer that a choice gives.
+    async fn whole(&self, choices: Choices, config: &Config, settlement: &mut Settlement) -> Result<Whole, Failed> {
         let (gateway, limit) = (&self.gateway, config.server.answer_limit);
-        let mut first = None;
-        loop {
+        let attempt = async |choices: &Choices| {
             let plan = choices.plan();
             let opening = dispatch::open(self.lanes.clone(), plan.clone(), gateway.clone());
-            match relay::whole(opening, &plan, &gateway.memory, limit, settlement).await {
-                Ok(answer) => return Ok(answer),
-                Err(failed) if choices.next(failed.as_fault(), gateway) => {
-                    first.get_or_insert(failed);
-                }
-                Err(failed) => return Err(first.unwrap_or(failed)),
-            }
-        }
+            relay::whole(opening, &plan, &gateway.memory, limit, settlement).await
+        };
+        choices.answer(gateway, attempt).await
     }
 }
 

@@ -16,7 +16,7 @@ pub enum Blame {
     Provider,
 }
 
-/// What happened. Each has one status, type and code.
+/// What happened. Each has one status, type and code; two that callers need not tell apart share them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultKind {
     /// The body is not a JSON object.
@@ -53,6 +53,8 @@ pub enum FaultKind {
     Internal,
     /// The provider sent nonsense, redirected, or was cut.
     UpstreamError,
+    /// The provider's whole answer is larger than what is held of one here.
+    AnswerTooLarge,
     /// The provider refused our credential.
     UpstreamAuthFailed,
     /// The provider cannot be called now: breaker open, cooling down, or out of reach.
@@ -81,7 +83,7 @@ impl FaultKind {
             Self::UnsupportedMediaType => 415,
             Self::RateLimitExceeded => 429,
             Self::Internal => 500,
-            Self::UpstreamError | Self::UpstreamAuthFailed => 502,
+            Self::UpstreamError | Self::AnswerTooLarge | Self::UpstreamAuthFailed => 502,
             Self::ProviderUnavailable | Self::GatewayUnavailable => 503,
             Self::RequestTimeout => 504,
         }
@@ -105,6 +107,7 @@ impl FaultKind {
             Self::RateLimitExceeded => "rate_limit_error",
             Self::Internal
             | Self::UpstreamError
+            | Self::AnswerTooLarge
             | Self::UpstreamAuthFailed
             | Self::ProviderUnavailable
             | Self::GatewayUnavailable => "api_error",
@@ -131,7 +134,7 @@ impl FaultKind {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::RateLimitExceeded => "rate_limit_exceeded",
             Self::Internal => "internal_error",
-            Self::UpstreamError => "upstream_error",
+            Self::UpstreamError | Self::AnswerTooLarge => "upstream_error",
             Self::UpstreamAuthFailed => "upstream_auth_failed",
             Self::ProviderUnavailable => "provider_unavailable",
             Self::GatewayUnavailable => "service_unavailable",
@@ -157,7 +160,7 @@ impl FaultKind {
             | Self::RequestTooLarge
             | Self::UnsupportedMediaType
             | Self::RateLimitExceeded => Blame::Caller,
-            Self::Internal | Self::GatewayUnavailable => Blame::Gateway,
+            Self::Internal | Self::AnswerTooLarge | Self::GatewayUnavailable => Blame::Gateway,
             Self::UpstreamError | Self::UpstreamAuthFailed | Self::ProviderUnavailable | Self::RequestTimeout => {
                 Blame::Provider
             }

@@ -15,7 +15,7 @@ use url::Url;
 use self::buffer::{Buffer, Load, Put};
 use self::clerk::{Clerk, Close};
 use self::counts::{Counts, Dropped};
-use self::desk::Desk;
+use self::desk::{Desk, Writes};
 use self::queue::FileState;
 pub use self::standing::Standing;
 use crate::actors::guarded::{self, Vitals};
@@ -87,7 +87,8 @@ impl Analytics {
         });
         let actor = guarded::start_in(arbiter, &vitals, MAILBOX, {
             let (shared, settings) = (Arc::clone(&shared), settings.clone());
-            move |_| Clerk::new(Desk::new(shared, settings, clock, otlp.is_some()), tls, otlp)
+            let writes = if otlp.is_some() { Writes::EventAndSpan } else { Writes::Event };
+            move |_| Clerk::new(Desk::new(shared, settings, clock, writes), tls, otlp)
         });
         Self { shared, actor }
     }

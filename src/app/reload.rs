@@ -1,8 +1,8 @@
 //! Takes changed settings over while the gateway runs: on SIGHUP, and when the file of settings has changed.
 //!
-//! Products, limits, aliases, fallbacks and prices change at once, for calls that begin from then on; what needs a new listener,
-//! connection or thread needs a new process: it is left as it was. Settings that cannot
-//! be used are refused as a whole, and the old ones stay.
+//! Products, limits, aliases, fallbacks, prices and attribution change at once, for calls that begin from then on; what needs a
+//! new listener, connection or thread needs a new process: it is left as it was. Settings that cannot be used are refused as
+//! a whole, and the old ones stay.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ impl Reload {
             Ok(config) => {
                 gateway.config.store(Arc::new(config));
                 tracing::info!(
-                    "settings were read again: products, limits, aliases, fallbacks and prices are in force"
+                    "settings were read again: products, limits, aliases, fallbacks, prices and attribution are in force"
                 );
             }
             Err(error) => tracing::error!(error = %error, "settings cannot be used; the old ones stay in force"),
@@ -71,10 +71,15 @@ impl Reload {
     }
 
     fn read(&self, gateway: &Gateway) -> Result<Config, ConfigError> {
-        let loaded = Config::load(self.environment.clone(), self.mode)?;
+        let mut loaded = Config::load(self.environment.clone(), self.mode)?;
         gateway.catalog.check(&loaded)?;
-        let Config { products, aliases, fallbacks, prices, limits, .. } = loaded.config;
-        Ok(Config { products, aliases, fallbacks, prices, limits, ..Config::clone(&gateway.config.load()) })
+        match self.mode {
+            config::Mode::Dev { .. } => super::trust_development_key(&mut loaded.config),
+            config::Mode::Serve | config::Mode::Tool => {}
+        }
+        let Config { products, aliases, fallbacks, prices, limits, attribution, .. } = loaded.config;
+        let kept = Config::clone(&gateway.config.load());
+        Ok(Config { products, aliases, fallbacks, prices, limits, attribution, ..kept })
     }
 
     fn look(&self) -> Option<(SystemTime, u64)> {

@@ -34,18 +34,18 @@ struct Now {
     change: Option<Arc<Plan>>,
 }
 
-/// A call that may have to be routed again.
+/// A call that may have to be routed again, and the models that are left for it.
 pub struct Spare {
     call: Call,
     asked: Peek,
     config: Arc<Config>,
+    others: std::vec::IntoIter<ModelId>,
 }
 
 /// The plan of a call, and those that may come after it.
 pub struct Choices {
     serving: Serving,
     spare: Option<Box<Spare>>,
-    others: std::vec::IntoIter<ModelId>,
 }
 
 impl Serving {
@@ -65,18 +65,25 @@ impl Serving {
     }
 }
 
-/// What it takes to route a call again, if that may be wanted.
-pub fn spare(call: &Call, asked: &Peek, product: &Product, config: &Arc<Config>) -> Option<Box<Spare>> {
-    let may_be = product.fallback && !config.fallbacks.is_empty() && call.operation == Operation::Generate;
-    may_be.then(|| Box::new(Spare { call: call.clone(), asked: asked.clone(), config: config.clone() }))
+/// What it takes to route a call again that goes to `model` first, if others may take its place.
+pub fn spare(
+    call: &Call,
+    asked: &Peek,
+    model: &ModelId,
+    product: &Product,
+    config: &Arc<Config>,
+) -> Option<Box<Spare>> {
+    if !product.fallback || call.operation != Operation::Generate {
+        return None;
+    }
+    let others = config.fallbacks.get(model.as_str())?.clone().into_iter();
+    Some(Box::new(Spare { call: call.clone(), asked: asked.clone(), config: config.clone(), others }))
 }
 
 impl Choices {
-    /// The first choice, and those that the configuration names for its model.
+    /// The first choice, and what may take its place.
     pub fn new(plan: Arc<Plan>, spare: Option<Box<Spare>>) -> Self {
-        let named = |spare: &Spare| spare.config.fallbacks.get(plan.model.as_str()).cloned();
-        let others = spare.as_deref().and_then(named).unwrap_or_default().into_iter();
-        Self { serving: Serving(Rc::new(RefCell::new(Now { plan, change: None }))), spare, others }
+        Self { serving: Serving(Rc::new(RefCell::new(Now { plan, change: None }))), spare }
     }
 
     /// Who serves, also after this has been given away.
@@ -89,16 +96,39 @@ impl Choices {
         self.serving.plan()
     }
 
+    /// The first answer that `attempt` gets of a choice, or why it got none of the first one.
+    ///
+    /// # Errors
+    /// What the first attempt came to.
+    pub async fn answer<T>(
+        mut self,
+        gateway: &Gateway,
+        mut attempt: impl AsyncFnMut(&Self) -> Result<T, Failed>,
+    ) -> Result<T, Failed> {
+        let mut first = None;
+        loop {
+            match attempt(&self).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) if self.next(failed.as_fault(), gateway) => {
+                    first.get_or_insert(failed);
+                }
+                Err(failed) => return Err(first.unwrap_or(failed)),
+            }
+        }
+    }
+
     /// Goes on to the next choice, if there is one and it may do better. Those that the product does not offer, or that cannot
     /// be asked this, are passed over.
-    pub fn next(&mut self, fault: &Fault, gateway: &Gateway) -> bool {
+    fn next(&mut self, fault: &Fault, gateway: &Gateway) -> bool {
         if !may_help(fault.kind) {
             return false;
         }
-        let Some(spare) = self.spare.as_deref() else { return false };
-        let Spare { call, asked, config } = spare;
-        let route = |model: ModelId| plan::route(call.clone(), asked.clone(), Some(&model), config, gateway).ok();
-        let Some(plan) = self.others.find_map(route) else { return false };
+        let Some(Spare { call, asked, config, others }) = self.spare.as_deref_mut() else { return false };
+        let mut route = |model: ModelId| {
+            let resolved = plan::resolve(call, asked, Some(&model), config, gateway).ok()?;
+            plan::route(call.clone(), asked.clone(), &resolved, config, gateway).ok()
+        };
+        let Some(plan) = others.find_map(&mut route) else { return false };
         let failed = self.plan();
         gateway.metrics.fell_back(&plan.product, &failed.provider, &plan.provider);
         tracing::info!(
@@ -115,29 +145,22 @@ impl Choices {
     }
 
     fn is_last(&self) -> bool {
-        self.others.as_slice().is_empty()
+        self.spare.as_deref().is_none_or(|spare| spare.others.as_slice().is_empty())
     }
 }
 
 /// Opens the answer of the first choice that gives one. While there are others, an answer counts once its first event is there
 /// and is no error of the provider's.
-pub async fn open(mut choices: Choices, lanes: Lanes, gateway: Arc<Gateway>) -> Result<Opened, Failed> {
-    let mut first = None;
-    loop {
+///
+/// # Errors
+/// Why the first choice gave none.
+pub async fn open(choices: Choices, lanes: Lanes, gateway: Arc<Gateway>) -> Result<Opened, Failed> {
+    let attempt = async |choices: &Choices| {
         let plan = choices.plan();
-        let opened = match dispatch::open(lanes.clone(), plan.clone(), gateway.clone()).await {
-            Ok(opened) if choices.is_last() => return Ok(opened),
-            Ok(opened) => begun(opened, &plan).await,
-            Err(failed) => Err(failed),
-        };
-        match opened {
-            Ok(opened) => return Ok(opened),
-            Err(failed) if choices.next(failed.as_fault(), &gateway) => {
-                first.get_or_insert(failed);
-            }
-            Err(failed) => return Err(first.unwrap_or(failed)),
-        }
-    }
+        let opened = dispatch::open(lanes.clone(), plan.clone(), gateway.clone()).await?;
+        if choices.is_last() { Ok(opened) } else { begun(opened, &plan).await }
+    };
+    choices.answer(&gateway, attempt).await
 }
 
 /// Waits for the first event.
@@ -194,6 +217,8 @@ fn may_help(kind: FaultKind) -> bool {
         | FaultKind::SlowBody
         | FaultKind::RequestTooLarge
         | FaultKind::UnsupportedMediaType
+        // The provider has done its work, and another answer would be as long.
+        | FaultKind::AnswerTooLarge
         | FaultKind::Internal
         | FaultKind::GatewayUnavailable => false,
     }

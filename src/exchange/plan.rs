@@ -84,24 +84,17 @@ pub enum Way {
     Estimated(u64),
 }
 
-/// Finds the provider and makes the bytes that it gets. `instead` takes the place of the model that the call names.
+/// Finds who serves a call. `instead` takes the place of the model that it names.
 ///
 /// # Errors
-/// 400 for a model that does not exist, whose provider is not configured, or that cannot do what is asked; 403 for one that the
-/// product does not offer.
-pub fn route(
-    call: Call,
-    asked: Peek,
+/// 400 for a model that does not exist, or whose provider is not configured; 403 for one that the product does not offer.
+pub fn resolve(
+    call: &Call,
+    asked: &Peek,
     instead: Option<&ModelId>,
     config: &Config,
     gateway: &Gateway,
-) -> Result<Plan, Fault> {
-    let delivery = match (call.operation, &call.from_path, asked.stream) {
-        (Operation::CountTokens, ..) => Delivery::Whole,
-        (Operation::Generate, Some((_, delivery)), _) => *delivery,
-        (Operation::Generate, None, true) => Delivery::Events,
-        (Operation::Generate, None, false) => Delivery::Whole,
-    };
+) -> Result<Resolved, Fault> {
     let name = instead
         .map(ModelId::as_str)
         .or(call.from_path.as_ref().map(|(model, _)| model.as_str()))
@@ -122,6 +115,20 @@ pub fn route(
         )
         .at("model"));
     }
+    Ok(resolved)
+}
+
+/// Makes the bytes that the provider gets.
+///
+/// # Errors
+/// 400 for what the model cannot be asked.
+pub fn route(call: Call, asked: Peek, resolved: &Resolved, config: &Config, gateway: &Gateway) -> Result<Plan, Fault> {
+    let delivery = match (call.operation, &call.from_path, asked.stream) {
+        (Operation::CountTokens, ..) => Delivery::Whole,
+        (Operation::Generate, Some((_, delivery)), _) => *delivery,
+        (Operation::Generate, None, true) => Delivery::Events,
+        (Operation::Generate, None, false) => Delivery::Whole,
+    };
     let marks = if asked.marks { Marks::Present } else { Marks::Absent };
     let native = |asked: Peek, call: Call| Plan {
         request_id: call.request_id,
@@ -146,16 +153,16 @@ pub fn route(
         (Some(translate::Plan::Native), _) => Ok(native(asked, call)),
         (Some(between), Operation::CountTokens) => {
             let dialect = between.provider_dialect(call.dialect);
-            let (body, way, ignored) = counted(&call, dialect, &resolved, gateway)?;
+            let (body, way, ignored) = counted(&call, dialect, resolved, gateway)?;
             Ok(Plan { body, dialect, query: String::new(), way, ignored, ..native(Peek::default(), call) })
         }
         (Some(translate::Plan::Unmark(dialect)), Operation::Generate) => {
-            let (body, _, ignored) = translated(&call, dialect, delivery, &resolved, gateway)?;
+            let (body, _, ignored) = translated(&call, dialect, delivery, resolved, gateway)?;
             let asked = peek::peek(dialect, call.operation, &body)?;
             Ok(Plan { body, ignored, ..native(asked, call) })
         }
         (Some(translate::Plan::Transcode(dialect)), Operation::Generate) => {
-            let (body, transcoder, ignored) = translated(&call, dialect, delivery, &resolved, gateway)?;
+            let (body, transcoder, ignored) = translated(&call, dialect, delivery, resolved, gateway)?;
             let way = Way::Translated(Box::new(transcoder));
             let plan = native(Peek::default(), call);
             Ok(Plan { body, dialect, query: String::new(), way, ignored, ..plan })

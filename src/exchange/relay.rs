@@ -56,7 +56,7 @@ pub async fn whole(
         };
         if first.as_ref().map_or(0, Bytes::len) + more.len() + piece.len() > limit {
             let said = format!("the answer of {} is larger than the {limit} bytes that are held", plan.provider);
-            return Err(Fault::new(FaultKind::UpstreamError, format!("{said}; ask for a stream")).into());
+            return Err(Fault::new(FaultKind::AnswerTooLarge, format!("{said}; ask for a stream")).into());
         }
         if !held.grow(piece.len()) {
             let said = "too many whole answers are being collected at this moment; try again, or ask for a stream";

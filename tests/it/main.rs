@@ -21,6 +21,7 @@ mod operators;
 mod outage;
 mod process;
 mod prove;
+mod reload;
 mod sandbox;
 mod shutdown;
 mod streams;

@@ -42,7 +42,7 @@ pub(super) struct Desk {
     queue: RefCell<Queue>,
     packer: RefCell<Packer>,
     pub(super) spans: Spans,
-    wants_spans: bool,
+    writes: Writes,
     /// Something was put into the queue, or the end has come.
     news: Notify,
     /// There is no time for pauses.
@@ -54,6 +54,15 @@ pub(super) struct Desk {
     complaint: RefCell<Complaint>,
 }
 
+/// What is written of a call that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writes {
+    /// Its event.
+    Event,
+    /// A span for OpenTelemetry's collector, too.
+    EventAndSpan,
+}
+
 /// What was last said about dropped events.
 #[derive(Debug, Default)]
 struct Complaint {
@@ -62,7 +71,7 @@ struct Complaint {
 }
 
 impl Desk {
-    pub(super) fn new(shared: Arc<Shared>, settings: Settings, clock: Clock, wants_spans: bool) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, settings: Settings, clock: Clock, writes: Writes) -> Self {
         let queue = Queue::new(&settings, clock.now());
         let spans = Spans::new(Arc::clone(&shared));
         Self {
@@ -72,7 +81,7 @@ impl Desk {
             queue: RefCell::new(queue),
             packer: RefCell::default(),
             spans,
-            wants_spans,
+            writes,
             news: Notify::new(),
             hurry: Notify::new(),
             settled: Notify::new(),
@@ -126,7 +135,7 @@ impl Desk {
         {
             done.events += 1;
             done.bytes += generation.held_bytes();
-            if self.wants_spans
+            if self.writes == Writes::EventAndSpan
                 && let Some(span) = self.written(&generation, span)
             {
                 self.spans.push(span);

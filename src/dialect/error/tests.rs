@@ -7,7 +7,7 @@ use super::*;
 use crate::dialect::position::ResponseHead;
 use crate::fault::FaultKind;
 
-const KINDS: [FaultKind; 21] = [
+const KINDS: [FaultKind; 22] = [
     FaultKind::InvalidJson,
     FaultKind::MissingParameter,
     FaultKind::InvalidParameter,
@@ -25,6 +25,7 @@ const KINDS: [FaultKind; 21] = [
     FaultKind::RateLimitExceeded,
     FaultKind::Internal,
     FaultKind::UpstreamError,
+    FaultKind::AnswerTooLarge,
     FaultKind::UpstreamAuthFailed,
     FaultKind::ProviderUnavailable,
     FaultKind::GatewayUnavailable,
