@@ -14,7 +14,7 @@ pub(crate) mod tap;
 mod wire;
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test may panic")]
+#[expect(clippy::unwrap_used, clippy::panic, clippy::wildcard_enum_match_arm, reason = "a test may panic")]
 mod tests;
 
 #[cfg(test)]
