@@ -55,6 +55,8 @@ struct Shared {
     metrics: Metrics,
     counters: Option<Counters>,
     gone: AtomicBool,
+    /// Held while the others are told what has come up.
+    telling: tokio::sync::Mutex<()>,
     spenders: Spenders,
     vitals: Arc<Vitals>,
 }
@@ -99,6 +101,7 @@ impl Limiter {
             metrics,
             counters,
             gone: AtomicBool::new(false),
+            telling: tokio::sync::Mutex::default(),
             spenders: Spenders::default(),
             vitals: Arc::clone(&vitals),
         });
@@ -147,9 +150,10 @@ impl Limiter {
         if self.shared.counters.is_some() && !self.is_redis_gone() {
             for claim in claims {
                 self.shared.ledger.ensure(product, claim);
-                self.shared.ledger.enqueue(claim.key);
+                self.shared.ledger.with(claim.key, |counter, _| counter.doubt());
             }
-            self.shared.flush().await;
+            let keys: Vec<_> = claims.iter().map(|claim| claim.key).collect();
+            self.shared.tell(&keys).await;
         }
         self.headroom(claims)
     }

@@ -17,6 +17,9 @@ const UNSEEN_SHARE: i64 = 100;
 /// How long a lease is good, in milliseconds. The others take it for spent for somewhat longer.
 pub const LEASE_MS: u64 = 1_000;
 
+/// How long what was learnt does for the next batches, in milliseconds, as long as half of the lease is there.
+const LOOK_EVERY_MS: u64 = 500;
+
 /// How long what an instance has reserved counts for the others after it was last told, in milliseconds: long enough to be told
 /// again.
 pub const PROMISE_MS: u64 = 3_000;
@@ -35,6 +38,8 @@ pub struct Counter {
     /// Outstanding elsewhere when last looked, leases included.
     promised: NanoUsd,
     lease: NanoUsd,
+    /// The lease as it was given.
+    granted: NanoUsd,
     looked_at: Option<LedgerTime>,
     /// Admitted since the last look began, at estimates.
     admitted_since: NanoUsd,
@@ -91,6 +96,17 @@ pub struct Told {
     pub resets: u64,
 }
 
+/// What an instance says it spent of a counter, and no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mention {
+    /// The current bucket.
+    pub bucket: Bucket,
+    /// What it spent in it.
+    pub own: NanoUsd,
+    /// Which reset of the counter it knows.
+    pub resets: u64,
+}
+
 /// What it learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Learnt {
@@ -116,6 +132,7 @@ impl Counter {
             reserved: NanoUsd::ZERO,
             promised: NanoUsd::ZERO,
             lease: NanoUsd::ZERO,
+            granted: NanoUsd::ZERO,
             looked_at: None,
             admitted_since: NanoUsd::ZERO,
             typical: NanoUsd::ZERO,
@@ -193,6 +210,25 @@ impl Counter {
         }
     }
 
+    /// What to tell the others where nothing has to be learnt from them: an instance that looked a moment ago and has half of its
+    /// lease left. What it may spend by then is promised, and what was spent in the bucket before has been told.
+    pub fn mention(&mut self, at: LedgerTime) -> Option<Mention> {
+        self.roll(at);
+        let is_fresh = self.looked_at.is_some_and(|looked| {
+            self.length.bucket(looked) == self.bucket && at.0.saturating_sub(looked.0) < LOOK_EVERY_MS
+        });
+        if !is_fresh || self.lease <= NanoUsd(self.granted.0 / 2) || self.granted <= NanoUsd::ZERO {
+            return None;
+        }
+        self.queued = false;
+        Some(Mention { bucket: self.bucket, own: self.own.current, resets: self.resets })
+    }
+
+    /// What the others know, or can be known of them, is in doubt: next time there is a look.
+    pub fn doubt(&mut self) {
+        self.granted = NanoUsd::ZERO;
+    }
+
     /// What came of a look that was begun at `begun`, told `told` and, if it asked for a call, asked for `asked`.
     pub fn learn(&mut self, told: &Told, learnt: &Learnt, asked: NanoUsd, begun: LedgerTime, at: LedgerTime) {
         self.roll(at);
@@ -200,6 +236,7 @@ impl Counter {
         self.others = self.others.at_least(learnt.others.rolled(told.bucket, self.bucket));
         self.promised = learnt.promised;
         self.lease = learnt.lease - self.admitted_since;
+        self.granted = learnt.lease;
         self.looked_at = Some(begun);
         if learnt.admitted && asked > NanoUsd::ZERO {
             self.reserved += asked;
@@ -212,6 +249,7 @@ impl Counter {
         self.own = Spent::default();
         self.others = Spent::default();
         self.warned = false;
+        self.doubt();
     }
 
     /// Whether nothing is known that would not be known of a new counter.
@@ -235,6 +273,7 @@ impl Counter {
         self.bucket = Bucket(self.length.bucket(to).0.saturating_sub(age));
         self.touched = shifted(self.touched, from, to);
         self.looked_at = self.looked_at.map(|looked| shifted(looked, from, to));
+        self.doubt();
     }
 
     /// Whether calls are under way here.
@@ -372,6 +411,36 @@ mod tests {
         counter.learn(&told, &learnt(false, 0, 250), NanoUsd::ZERO, NOON, NOON);
         assert_eq!(admit(&mut counter, 51, Company::Shared(2)), Local::Ask);
         assert_eq!(admit(&mut counter, 50, Company::Shared(2)), Local::Admitted);
+    }
+
+    #[test]
+    fn what_was_spent_is_mentioned_without_a_look_for_a_moment_and_half_of_a_lease() {
+        let mut counter = counter(1000);
+        assert_eq!(counter.mention(NOON), None, "it has never looked");
+        let told = counter.tell(NOON);
+        counter.learn(&told, &learnt(false, 0, 250), NanoUsd::ZERO, NOON, NOON);
+        counter.reserve(NanoUsd(100));
+        counter.settle(NanoUsd(100), NanoUsd(90), NOON, 0.8);
+        let mention = Mention { bucket: told.bucket, own: NanoUsd(90), resets: 0 };
+        assert_eq!(counter.mention(later(LOOK_EVERY_MS - 1)), Some(mention));
+        assert_eq!(counter.mention(later(LOOK_EVERY_MS)), None);
+        counter.reserve(NanoUsd(35));
+        assert_eq!(counter.mention(NOON), None, "half of the lease is promised away");
+        counter.settle(NanoUsd(35), NanoUsd::ZERO, NOON, 0.8);
+        assert!(counter.mention(NOON).is_some());
+        counter.doubt();
+        assert_eq!(counter.mention(NOON), None);
+    }
+
+    #[test]
+    fn in_a_new_bucket_what_was_spent_in_the_old_one_is_told_before_anything_is_mentioned() {
+        let mut counter = counter(1000);
+        let edge = LedgerTime(NOON.0 / HOUR * HOUR + HOUR);
+        let before = LedgerTime(edge.0 - 1);
+        let told = counter.tell(before);
+        counter.learn(&told, &learnt(false, 0, 250), NanoUsd::ZERO, before, before);
+        assert!(counter.mention(before).is_some());
+        assert_eq!(counter.mention(edge), None);
     }
 
     #[test]

@@ -3,52 +3,55 @@
 --
 -- KEYS: this bucket's hash, the hash of the one before, the number of resets. All are in one slot.
 -- ARGV: instance, resets known, spent in this bucket, spent in the one before, reserved, asked, limit, typical estimate,
---       part of the one before that the window covers in ms, window in ms, instances alive, how long reservations and leases stay
---       in ms.
+--       part of the one before that the window covers in ms, window in ms, instances alive, how long reservations and leases stay,
+--       and the hash is kept, in ms.
 -- In a hash, field I is what instance I spent; field I:r is "amount:until:amount:until", what it has reserved, and what it holds
 -- a lease for.
-local id = ARGV[1]
+--
+-- It runs for each counter that is spent from, many times a second: each command that it does not give counts.
+local id, promise_id = ARGV[1], ARGV[1] .. ':r'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local resets = tonumber(redis.call('GET', KEYS[3]) or '0')
 if resets > tonumber(ARGV[2]) then
-  return {-1, resets, now, 0, 0, 0, 0}
+  return {-1, resets, 0, 0, 0, 0}
 end
-local function keep(key, amount)
-  if amount == '0' then return end
-  local had = redis.call('HGET', key, id)
-  if not had or tonumber(had) < tonumber(amount) then redis.call('HSET', key, id, amount) end
-end
-keep(KEYS[1], ARGV[3])
-keep(KEYS[2], ARGV[4])
 local stay = tonumber(ARGV[12])
-local function others(key)
-  local spent, promised = 0, 0
+-- What the others spent and promised, what this instance is known to have spent, and whether it had promised something.
+local function read(key)
+  local spent, promised, own, is_promised = 0, 0, nil, false
   local all = redis.call('HGETALL', key)
   for i = 1, #all, 2 do
     local field, value = all[i], all[i + 1]
-    local amount, till, leased, lease_till = string.match(value, '^(%d+):(%d+):(%d+):(%d+)$')
-    if amount then
-      till = tonumber(till)
-      -- One that is too far ahead was written before the clock was set back.
-      if till <= now or till > now + 2 * stay then
-        redis.call('HDEL', key, field)
-      elseif field ~= id .. ':r' then
-        promised = promised + tonumber(amount)
-        if tonumber(lease_till) > now then promised = promised + tonumber(leased) end
+    if field == id then
+      own = tonumber(value)
+    elseif field == promise_id then
+      is_promised = true
+    else
+      local amount, till, leased, lease_till = string.match(value, '^(%d+):(%d+):(%d+):(%d+)$')
+      if amount then
+        till = tonumber(till)
+        -- One that is too far ahead was written before the clock was set back.
+        if till <= now or till > now + 2 * stay then
+          redis.call('HDEL', key, field)
+        else
+          promised = promised + tonumber(amount)
+          if tonumber(lease_till) > now then promised = promised + tonumber(leased) end
+        end
+      else
+        spent = spent + tonumber(value)
       end
-    elseif field ~= id then
-      spent = spent + tonumber(value)
     end
   end
-  return spent, promised
+  return spent, promised, own, is_promised
 end
-local current, promised = others(KEYS[1])
-local previous = others(KEYS[2])
+local current, promised, own, is_promised = read(KEYS[1])
+local previous, _, own_previous = read(KEYS[2])
 local window = tonumber(ARGV[10])
+local told, told_previous = tonumber(ARGV[3]), tonumber(ARGV[4])
 local reserved, asked, limit = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local faded = math.ceil((previous + tonumber(ARGV[4])) * tonumber(ARGV[9]) / window)
-local spent = current + tonumber(ARGV[3]) + faded
+local faded = math.ceil((previous + told_previous) * tonumber(ARGV[9]) / window)
+local spent = current + told + faded
 local room = limit - spent - promised - reserved
 local admitted = 0
 if asked > 0 and spent < limit and (room >= asked or (reserved == 0 and promised == 0)) then
@@ -58,12 +61,23 @@ if asked > 0 and spent < limit and (room >= asked or (reserved == 0 and promised
 end
 local lease = math.floor(room / (2 * math.max(1, tonumber(ARGV[11]))))
 if lease < 2 * tonumber(ARGV[8]) then lease = 0 end
-if reserved + lease > 0 then
-  local promise = string.format('%.0f:%.0f:%.0f:%.0f', reserved, now + stay, lease, now + tonumber(ARGV[13]))
-  redis.call('HSET', KEYS[1], id .. ':r', promise)
-else
-  redis.call('HDEL', KEYS[1], id .. ':r')
+local written = {}
+if told > (own or 0) then
+  written[1], written[2] = id, ARGV[3]
 end
-redis.call('PEXPIRE', KEYS[1], 2 * window)
-redis.call('PEXPIRE', KEYS[2], 2 * window)
-return {admitted, resets, now, current, previous, promised, lease}
+if reserved + lease > 0 then
+  written[#written + 1] = promise_id
+  written[#written + 1] =
+    string.format('%.0f:%.0f:%.0f:%.0f', reserved, now + stay, lease, now + tonumber(ARGV[13]))
+elseif is_promised then
+  redis.call('HDEL', KEYS[1], promise_id)
+end
+if #written > 0 then
+  redis.call('HSET', KEYS[1], unpack(written))
+  if not own and not is_promised then redis.call('PEXPIRE', KEYS[1], ARGV[14]) end
+end
+if told_previous > (own_previous or 0) then
+  redis.call('HSET', KEYS[2], id, ARGV[4])
+  if not own_previous then redis.call('PEXPIRE', KEYS[2], ARGV[14]) end
+end
+return {admitted, resets, current, previous, promised, lease}

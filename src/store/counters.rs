@@ -11,7 +11,7 @@ use redis::{Cmd, RedisError, Script, Value};
 
 use self::server::{CONNECT_TIMEOUT, Place, Server};
 use crate::config::database::Redis as Settings;
-use crate::limits::counter::{LEASE_MS, Learnt, PROMISE_MS, Told};
+use crate::limits::counter::{LEASE_MS, Learnt, Mention, PROMISE_MS, Told};
 use crate::limits::scope::CounterKey;
 use crate::limits::window::{Bucket, LedgerTime, Spent};
 use crate::money::NanoUsd;
@@ -34,6 +34,25 @@ const INSTANCES: &str = "llmgw:instances";
 
 const LOOK: &str = include_str!("counters.lua");
 
+/// Says what an instance spent of several counters; returns for each how often it was reset, if the instance does not know that
+/// (then nothing was written), else -1.
+const MENTION: &str = "local answers = {}
+for i = 1, #KEYS / 2 do
+  local key, at = KEYS[2 * i - 1], 3 * i - 1
+  local resets = tonumber(redis.call('GET', KEYS[2 * i]) or '0')
+  if resets > tonumber(ARGV[at]) then
+    answers[i] = resets
+  else
+    answers[i] = -1
+    local had = redis.call('HGET', key, ARGV[1])
+    if not had or tonumber(had) < tonumber(ARGV[at + 1]) then
+      redis.call('HSET', key, ARGV[1], ARGV[at + 1])
+      if not had then redis.call('PEXPIRE', key, ARGV[at + 2]) end
+    end
+  end
+end
+return answers";
+
 /// Gives a sign of life; returns how many are alive, and whether this one was known.
 const HEARTBEAT: &str = "local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -50,6 +69,7 @@ pub struct Counters {
     server: Server,
     instance: String,
     look: Script,
+    mention: Script,
     heartbeat: Script,
 }
 
@@ -64,6 +84,24 @@ pub struct Look {
     pub asked: NanoUsd,
     /// The moment.
     pub at: LedgerTime,
+}
+
+/// What is told at one time.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Of these only what was spent.
+    pub mentions: Vec<(CounterKey, Mention)>,
+    /// Of these more is to be known.
+    pub looks: Vec<Look>,
+}
+
+/// What was answered to a [`Batch`], in its order.
+#[derive(Clone, Debug)]
+pub struct Answers {
+    /// How often a counter was reset, where this instance did not know that and nothing was written.
+    pub resets: Vec<Option<u64>>,
+    /// What was seen.
+    pub seen: Vec<Seen>,
 }
 
 /// The answer.
@@ -125,6 +163,7 @@ impl Counters {
             server: Server::at(place),
             instance: uuid::Uuid::new_v4().simple().to_string(),
             look: Script::new(LOOK),
+            mention: Script::new(MENTION),
             heartbeat: Script::new(HEARTBEAT),
         }))
     }
@@ -141,10 +180,25 @@ impl Counters {
     ///
     /// # Errors
     /// When Redis is out of reach. Whether anything was written is not known then; to say it again is harmless.
-    pub async fn look(&self, looks: &[Look], instances: u32) -> Result<Vec<(Seen, LedgerTime)>, CountersError> {
-        let commands: Vec<Cmd> = looks.iter().map(|look| self.command(look, instances)).collect();
-        let answers = self.run(&self.look, LOOK, &commands).await?;
-        answers.iter().map(seen).collect()
+    pub async fn tell(&self, batch: &Batch, instances: u32) -> Result<Answers, CountersError> {
+        // One command may not span two nodes.
+        let together = if self.server.is_cluster() { 1 } else { batch.mentions.len().max(1) };
+        let mut commands: Vec<Cmd> = batch.mentions.chunks(together).map(|some| self.mentioning(some)).collect();
+        let mentioning = commands.len();
+        commands.extend(batch.looks.iter().map(|look| self.looking(look, instances)));
+        let answers = self.run(&commands).await?;
+        let (mentioned, looked) = answers.split_at(mentioning.min(answers.len()));
+        let resets = mentioned.iter().map(resets).collect::<Result<Vec<_>, _>>()?.concat();
+        Ok(Answers { resets, seen: looked.iter().map(seen).collect::<Result<_, _>>()? })
+    }
+
+    /// The same of one counter.
+    ///
+    /// # Errors
+    /// As with the others.
+    pub async fn look(&self, look: Look, instances: u32) -> Result<Option<Seen>, CountersError> {
+        let batch = Batch { looks: vec![look], ..Batch::default() };
+        Ok(self.tell(&batch, instances).await?.seen.first().copied())
     }
 
     /// Gives a sign of life.
@@ -154,7 +208,7 @@ impl Counters {
     pub async fn heartbeat(&self) -> Result<Roll, CountersError> {
         let mut command = redis::cmd("EVALSHA");
         command.arg(self.heartbeat.get_hash()).arg(1).arg(INSTANCES).arg(&self.instance).arg(ALIVE_MS);
-        let answers = self.run(&self.heartbeat, HEARTBEAT, &[command]).await?;
+        let answers = self.run(&[command]).await?;
         let [instances, known, now] = answers.first().and_then(numbers).ok_or(CountersError::Nonsense)?;
         Ok(Roll {
             instances: u32::try_from(instances).unwrap_or(1).max(1),
@@ -211,7 +265,20 @@ impl Counters {
         Ok(())
     }
 
-    fn command(&self, look: &Look, instances: u32) -> Cmd {
+    fn mentioning(&self, mentions: &[(CounterKey, Mention)]) -> Cmd {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(self.mention.get_hash()).arg(2 * mentions.len());
+        for (key, mention) in mentions {
+            command.arg(hash_of(*key, mention.bucket)).arg(resets_of(*key));
+        }
+        command.arg(&self.instance);
+        for (key, mention) in mentions {
+            command.arg(mention.resets).arg(mention.own.0).arg(kept_for(*key));
+        }
+        command
+    }
+
+    fn looking(&self, look: &Look, instances: u32) -> Cmd {
         let Look { key, told, asked, at } = look;
         let window = key.length().as_ms();
         let mut command = redis::cmd("EVALSHA");
@@ -233,16 +300,20 @@ impl Counters {
             .arg(window)
             .arg(instances)
             .arg(PROMISE_MS)
-            .arg(LEASE_HOLD_MS);
+            .arg(LEASE_HOLD_MS)
+            .arg(kept_for(*key));
         command
     }
 
-    /// Runs a script's commands; loads the script where Redis does not have it.
-    async fn run(&self, script: &Script, text: &str, commands: &[Cmd]) -> Result<Vec<Value>, CountersError> {
+    /// Runs the scripts' commands; loads the scripts where Redis does not have them.
+    async fn run(&self, commands: &[Cmd]) -> Result<Vec<Value>, CountersError> {
         bounded(async {
             match self.server.query(commands).await {
                 Err(CountersError::Redis(error)) if is_unknown_script(&error) => {
-                    self.server.load(script, text).await?;
+                    let scripts = [(&self.look, LOOK), (&self.mention, MENTION), (&self.heartbeat, HEARTBEAT)];
+                    for (script, text) in scripts {
+                        self.server.load(script, text).await?;
+                    }
                     self.server.query(commands).await
                 }
                 other => other,
@@ -275,11 +346,25 @@ fn is_unknown_script(error: &RedisError) -> bool {
     error.code() == Some("NOSCRIPT") || error.to_string().contains("NOSCRIPT") || error.to_string().contains("NoScript")
 }
 
-fn seen(answer: &Value) -> Result<(Seen, LedgerTime), CountersError> {
-    let [admitted, resets, now, current, previous, promised, lease] = numbers(answer).ok_or(CountersError::Nonsense)?;
-    let time = LedgerTime(u64::try_from(now).unwrap_or_default());
+/// How long a bucket's hash is kept from an instance's first word on: it counts for two windows from the bucket's beginning, and
+/// instances' time may be somewhat ahead. In milliseconds.
+fn kept_for(key: CounterKey) -> u64 {
+    key.length().as_ms().saturating_mul(2).saturating_add(5_000)
+}
+
+fn resets(answer: &Value) -> Result<Vec<Option<u64>>, CountersError> {
+    let Value::Array(values) = answer else { return Err(CountersError::Nonsense) };
+    let one = |value: &Value| {
+        let Value::Int(number) = value else { return Err(CountersError::Nonsense) };
+        Ok(u64::try_from(*number).ok())
+    };
+    values.iter().map(one).collect()
+}
+
+fn seen(answer: &Value) -> Result<Seen, CountersError> {
+    let [admitted, resets, current, previous, promised, lease] = numbers(answer).ok_or(CountersError::Nonsense)?;
     if admitted < 0 {
-        return Ok((Seen::Reset(u64::try_from(resets).unwrap_or_default()), time));
+        return Ok(Seen::Reset(u64::try_from(resets).unwrap_or_default()));
     }
     let learnt = Learnt {
         admitted: admitted == 1,
@@ -287,7 +372,7 @@ fn seen(answer: &Value) -> Result<(Seen, LedgerTime), CountersError> {
         promised: NanoUsd(promised),
         lease: NanoUsd(lease),
     };
-    Ok((Seen::Learnt(learnt), time))
+    Ok(Seen::Learnt(learnt))
 }
 
 fn numbers<const N: usize>(answer: &Value) -> Option<[i64; N]> {

@@ -126,9 +126,9 @@ impl Shared {
         for _ in 0..2 {
             let Some((told, at)) = self.ledger.with(claim.key, |counter, at| (counter.tell(at), at)) else { break };
             let look = Look { key: claim.key, told, asked: estimate, at };
-            let looked = timeout(ASK_PATIENCE, counters.look(&[look], instances)).await;
+            let looked = timeout(ASK_PATIENCE, counters.look(look, instances)).await;
             let seen = match looked.unwrap_or(Err(CountersError::Slow)) {
-                Ok(answers) => answers.first().map(|(seen, _)| *seen),
+                Ok(seen) => seen,
                 Err(error) => {
                     self.ledger.enqueue(claim.key);
                     self.lost(&error);

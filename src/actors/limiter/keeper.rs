@@ -20,23 +20,31 @@ const EXPIRE: Duration = Duration::from_secs(30);
 pub(super) struct Keeper {
     shared: Arc<Shared>,
     is_telling: bool,
+    /// It was time to tell more while that was under way.
+    is_late: bool,
     is_meeting: bool,
 }
 
 impl Keeper {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, is_telling: false, is_meeting: false }
+        Self { shared, is_telling: false, is_late: false, is_meeting: false }
     }
 
     fn tell(&mut self, context: &mut Context<Self>) {
+        self.is_late = self.is_telling;
         // While Redis is gone, only the heartbeat knocks.
         if self.is_telling || self.shared.is_gone() {
             return;
         }
         self.is_telling = true;
         let shared = Arc::clone(&self.shared);
-        let telling = async move { shared.flush().await };
-        context.spawn(telling.into_actor(self).map(|_, keeper, _| keeper.is_telling = false));
+        let telling = async move { shared.tell_queued().await };
+        context.spawn(telling.into_actor(self).map(|_, keeper, context| {
+            keeper.is_telling = false;
+            if keeper.is_late {
+                keeper.tell(context);
+            }
+        }));
     }
 
     fn meet(&mut self, context: &mut Context<Self>) {
@@ -45,7 +53,7 @@ impl Keeper {
         }
         self.is_meeting = true;
         // What is reserved, or leased to calls that come often, is said again before it is taken for forgotten.
-        self.shared.ledger.enqueue_where(crate::limits::counter::Counter::is_outstanding);
+        self.shared.ledger.enqueue_where(|counter| counter.is_outstanding());
         let shared = Arc::clone(&self.shared);
         let meeting = async move { shared.meet().await };
         context.spawn(meeting.into_actor(self).map(|_, keeper, _| keeper.is_meeting = false));
@@ -68,6 +76,7 @@ impl Actor for Keeper {
 impl Supervised for Keeper {
     fn restarting(&mut self, _: &mut Self::Context) {
         self.is_telling = false;
+        self.is_late = false;
         self.is_meeting = false;
     }
 }

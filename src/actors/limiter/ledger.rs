@@ -1,5 +1,6 @@
 //! All counters of an instance. It outlives the actor: a restart loses nothing.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -55,7 +56,7 @@ pub(super) struct Ledger {
     limits: RwLock<Vec<(ProductName, Per, WindowLength)>>,
     audience: Audience,
     /// Counters that have something to tell the others.
-    queue: Mutex<Vec<CounterKey>>,
+    queue: Mutex<VecDeque<CounterKey>>,
     /// Told when a reservation was settled.
     settled: Vec<Notify>,
     /// Held while the others are asked about a counter: one question at a time.
@@ -206,26 +207,35 @@ impl Ledger {
     }
 
     /// The same for all that it is true of.
-    pub(super) fn enqueue_where(&self, chosen: impl Fn(&Counter) -> bool) {
+    pub(super) fn enqueue_where(&self, chosen: impl Fn(&mut Counter) -> bool) {
         let mut keys = Vec::new();
         for mut counter in self.counters.iter_mut() {
-            if !counter.queued && chosen(&counter) {
+            if chosen(&mut counter) && !counter.queued {
                 counter.queued = true;
                 keys.push(*counter.key());
             }
         }
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).append(&mut keys);
+        self.queue().extend(keys);
     }
 
     fn push(&self, key: CounterKey) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push(key);
+        self.queue().push_back(key);
     }
 
-    /// Takes at most `most` of the counters that have something to tell.
+    /// How many counters have something to tell.
+    pub(super) fn queued(&self) -> usize {
+        self.queue().len()
+    }
+
+    /// Takes so many of them at most, those first that have waited longest.
     pub(super) fn take_queued(&self, most: usize) -> Vec<CounterKey> {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let rest = queue.len().saturating_sub(most);
-        queue.split_off(rest)
+        let mut queue = self.queue();
+        let count = queue.len().min(most);
+        queue.drain(..count).collect()
+    }
+
+    fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<CounterKey>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Somebody who waits for room may look again.

@@ -4,11 +4,12 @@ use std::sync::atomic::Ordering;
 
 use super::Shared;
 use crate::limits::counter::Company;
+use crate::limits::scope::CounterKey;
 use crate::money::NanoUsd;
-use crate::store::counters::{CountersError, Look, Roll, Seen};
+use crate::store::counters::{Answers, Batch, CountersError, Look, Roll, Seen};
 
 /// Counters that are told of in one pipeline.
-const BATCH: usize = 256;
+const MOST: usize = 256;
 
 /// How far this instance's time may be from Redis's before it takes that over: the first time, and later, in milliseconds.
 const FIRST_APART_MS: u64 = 50;
@@ -59,45 +60,84 @@ impl Shared {
         }
         if was_gone || !roll.known {
             // It may have forgotten everything.
-            self.ledger.enqueue_where(|_| true);
+            self.ledger.enqueue_where(|counter| {
+                counter.doubt();
+                true
+            });
         }
     }
 
-    /// Tells the others what they do not know. `false` if Redis is out of reach.
+    /// Tells the others all that they do not know. For when nobody spends any more: what comes up meanwhile is told too.
+    /// `false` if Redis is out of reach.
     pub(super) async fn flush(&self) -> bool {
-        let Some(counters) = &self.counters else { return true };
         loop {
-            let keys = self.ledger.take_queued(BATCH);
-            if keys.is_empty() {
+            if !self.tell_queued().await {
+                return false;
+            }
+            if self.ledger.queued() == 0 {
                 return true;
             }
-            let _turns = self.ledger.turns(&keys).await;
-            let instances = match self.ledger.company() {
-                Company::Alone => 1,
-                Company::Shared(instances) => instances,
-            };
-            let looks: Vec<Look> = keys
-                .iter()
-                .filter_map(|key| {
-                    let (told, at) = self.ledger.with(*key, |counter, at| (counter.tell(at), at))?;
-                    Some(Look { key: *key, told, asked: NanoUsd::ZERO, at })
-                })
-                .collect();
-            match counters.look(&looks, instances).await {
-                Ok(answers) => {
-                    for (look, (seen, _)) in looks.iter().zip(answers) {
-                        self.take_over(look, &seen);
-                    }
-                }
-                Err(error) => {
-                    for look in &looks {
-                        self.ledger.enqueue(look.key);
-                    }
-                    self.lost(&error);
-                    return false;
-                }
+        }
+    }
+
+    /// Tells the others what they do not know by now; what comes up meanwhile is for the next time. What somebody else is telling
+    /// has been told then, too.
+    pub(super) async fn tell_queued(&self) -> bool {
+        let _one = self.telling.lock().await;
+        let mut left = self.ledger.queued();
+        while left > 0 {
+            let keys = self.ledger.take_queued(left.min(MOST));
+            left = if keys.is_empty() { 0 } else { left - keys.len() };
+            if !self.tell(&keys).await {
+                return false;
             }
         }
+        true
+    }
+
+    /// Tells the others of these counters, in one pipeline. `false` if Redis is out of reach.
+    pub(super) async fn tell(&self, keys: &[CounterKey]) -> bool {
+        let Some(counters) = self.counters.as_ref().filter(|_| !keys.is_empty()) else { return true };
+        let _turns = self.ledger.turns(keys).await;
+        let instances = match self.ledger.company() {
+            Company::Alone => 1,
+            Company::Shared(instances) => instances,
+        };
+        let mut batch = Batch::default();
+        for key in keys {
+            self.ledger.with(*key, |counter, at| match counter.mention(at) {
+                Some(mention) => batch.mentions.push((*key, mention)),
+                None => {
+                    batch.looks.push(Look { key: *key, told: counter.tell(at), asked: NanoUsd::ZERO, at });
+                }
+            });
+        }
+        match counters.tell(&batch, instances).await {
+            Ok(Answers { resets, seen }) => {
+                for ((key, _), resets) in batch.mentions.iter().zip(resets) {
+                    if let Some(resets) = resets {
+                        self.reset(*key, resets);
+                    }
+                }
+                for (look, seen) in batch.looks.iter().zip(seen) {
+                    self.take_over(look, &seen);
+                }
+                true
+            }
+            Err(error) => {
+                for key in keys {
+                    self.ledger.enqueue(*key);
+                }
+                self.lost(&error);
+                false
+            }
+        }
+    }
+
+    /// Somebody has reset the counter.
+    fn reset(&self, key: CounterKey, resets: u64) {
+        self.ledger.with(key, |counter, _| counter.forget(resets));
+        self.ledger.enqueue(key);
     }
 
     fn take_over(&self, look: &Look, seen: &Seen) {
@@ -105,10 +145,7 @@ impl Shared {
             Seen::Learnt(learnt) => {
                 self.ledger.with(look.key, |counter, at| counter.learn(&look.told, learnt, NanoUsd::ZERO, look.at, at));
             }
-            Seen::Reset(resets) => {
-                self.ledger.with(look.key, |counter, _| counter.forget(*resets));
-                self.ledger.enqueue(look.key);
-            }
+            Seen::Reset(resets) => self.reset(look.key, *resets),
         }
         self.ledger.settled(look.key).notify_waiters();
     }

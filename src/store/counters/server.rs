@@ -83,6 +83,13 @@ impl Server {
         }
     }
 
+    pub(super) fn is_cluster(&self) -> bool {
+        match self {
+            Self::One(_) => false,
+            Self::Cluster { .. } => true,
+        }
+    }
+
     pub(super) async fn query(&self, commands: &[Cmd]) -> Result<Vec<Value>, CountersError> {
         match self {
             Self::One(pool) => {
