@@ -35,6 +35,7 @@ pub mod tap;
 #[cfg(not(fuzzing))]
 mod traits;
 mod transcoder;
+mod unsaid;
 
 pub use assemble::{Assembled, Plain, assemble};
 pub use codecs::{decode, encode};

@@ -200,10 +200,19 @@ fn model(generation: &Generation, json: &mut Json) {
         Preference::Fallback => true,
     };
     json.number("llm_gateway_fallback_used", is_fallback);
-    if let Some(ignored) = served.ignored.as_ref().and_then(|fields| fields.to_str().ok()) {
+    let asked = served.ignored.as_ref().and_then(|fields| fields.to_str().ok());
+    let ignored = [asked, generation.seen.unsaid.as_deref()].into_iter().flatten();
+    let ignored = ignored.flat_map(|fields| short(fields, LONGEST_SENTENCE).split(',').map(str::trim));
+    let mut told: Vec<&str> = Vec::new();
+    ignored.for_each(|field| {
+        if !told.contains(&field) {
+            told.push(field);
+        }
+    });
+    if !told.is_empty() {
         json.key("llm_gateway_ignored_fields");
         json.open(b'[');
-        short(ignored, LONGEST_SENTENCE).split(',').for_each(|field| json.text(field.trim()));
+        told.into_iter().for_each(|field| json.text(field));
         json.close(b']');
     }
 }

@@ -79,7 +79,8 @@ pub struct Served {
     pub delivery: Delivery,
     /// Where it is; none where no call was made.
     pub base_url: Option<Url>,
-    /// The request's fields that it has no equivalent for, as `x-llm-gateway-ignored` has them.
+    /// The request's fields that it has no equivalent for, as `x-llm-gateway-ignored` has them. What of the answer could not
+    /// be said is in [`Seen::unsaid`].
     pub ignored: Option<HeaderValue>,
     /// Whether it was the first choice.
     pub choice: Preference,

@@ -59,6 +59,9 @@ pub trait StreamEncoder: Clone {
 
     /// No more events will come. Appends the dialect's error ending unless the stream has been ended. Idempotent.
     fn finish(&mut self, out: &mut Vec<u8>);
+
+    /// What of the events so far could not be said.
+    fn losses(&self) -> &Losses;
 }
 
 /// What a request says outside of its body: Gemini's path has the model and the way of delivery.

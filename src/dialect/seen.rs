@@ -30,6 +30,8 @@ pub struct Seen {
     pub response_id: Option<String>,
     /// The model that answered, as the provider names it.
     pub model: Option<String>,
+    /// What of it the caller's dialect could not say, as `x-llm-gateway-ignored` has it.
+    pub unsaid: Option<String>,
     /// Usage as the wire had it, all events together.
     pub(crate) wire_usage: Option<Value>,
     /// Searches that the dialect counts outside of its usage.

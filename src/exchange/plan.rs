@@ -222,6 +222,14 @@ fn ignored(losses: &Losses) -> Option<HeaderValue> {
     losses.header().and_then(|names| HeaderValue::from_str(&names).ok())
 }
 
+/// What the request lost, and what the answer lost beside that.
+fn with(ignored: Option<&HeaderValue>, unsaid: &str) -> Option<HeaderValue> {
+    let Some(ignored) = ignored.and_then(|names| names.to_str().ok()) else { return HeaderValue::from_str(unsaid).ok() };
+    let is_new = |name: &&str| !ignored.split(',').any(|known| known == *name);
+    let names = std::iter::once(ignored).chain(unsaid.split(',').filter(is_new));
+    HeaderValue::from_str(&names.collect::<Vec<_>>().join(",")).ok()
+}
+
 /// Whether the caller would rather be refused than lose a field.
 fn strictness(headers: &[(HeaderName, HeaderValue)]) -> Strictness {
     let is_strict = headers
@@ -301,7 +309,8 @@ impl Plan {
             Way::Translated(transcoder) => {
                 let whole = transcoder.whole(&body)?;
                 headers.push(JSON);
-                (whole.body.into(), turn::told(&whole.told))
+                let seen = Seen { unsaid: whole.losses.header(), ..turn::told(&whole.told) };
+                (whole.body.into(), seen)
             }
             Way::Counted => {
                 let tokens = count::read(self.dialect, &body)?;
@@ -311,6 +320,10 @@ impl Plan {
             }
             Way::Estimated(tokens) => (count::tell(self.caller, *tokens).into(), Seen::default()),
         };
+        if let Some(unsaid) = &seen.unsaid {
+            headers.retain(|(name, _)| *name != IGNORED);
+            headers.extend(with(self.ignored.as_ref(), unsaid).map(|names| (IGNORED, names)));
+        }
         Ok((Whole { status: head.status, headers, body, held: None }, seen))
     }
 

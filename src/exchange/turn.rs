@@ -157,7 +157,7 @@ impl Turn {
     pub fn seen(&self) -> Seen {
         match self {
             Self::Native(native) => native.tap.seen(),
-            Self::Translated(stream) => told(stream.told()),
+            Self::Translated(stream) => Seen { unsaid: stream.losses().header(), ..told(stream.told()) },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What an encoder could not say in its dialect.
 
 use super::{Carry, Dialect};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// Loose fields that name something which a provider keeps, and without which the answer would be to another question.
@@ -79,13 +79,7 @@ impl Losses {
             return;
         }
         for (key, value) in rest {
-            let says_nothing = match value {
-                Value::Null => true,
-                Value::Array(values) => values.is_empty(),
-                Value::Object(map) => map.is_empty(),
-                Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-            };
-            if says_nothing || known.contains(&key.as_str()) {
+            if says_nothing(value) || known.contains(&key.as_str()) {
                 continue;
             }
             if KEPT.contains(&key.as_str()) {
@@ -96,6 +90,14 @@ impl Losses {
             } else {
                 self.ignored(format!("{prefix}{key}"), target);
             }
+        }
+    }
+
+    /// Reports what an answer said in loose fields of another dialect than the caller's. `known` mean nothing elsewhere.
+    pub fn report_unsaid(&mut self, whose: Dialect, rest: &Map<String, Value>, caller: Dialect, known: &[&str]) {
+        let unsaid = rest.iter().filter(|(key, value)| !says_nothing(value) && !known.contains(&key.as_str()));
+        for (key, _) in unsaid.filter(|_| whose != caller) {
+            self.ignored(key.as_str(), caller);
         }
     }
 
@@ -136,6 +138,15 @@ impl Losses {
         for loss in other.0 {
             self.add(loss.severity, loss.field, loss.reason);
         }
+    }
+}
+
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(values) => values.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

@@ -13,7 +13,7 @@
 //!
 //! A decoder of requests reads every such place with [`Seal::read`] and calls [`reattach`] once at its end. An encoder of
 //! answers asks [`Seal::text_for`]; seals of text and tool calls (Gemini's) get a reasoning node of their own in front of
-//! (for text: after) the part. An encoder of *requests* writes a seal only if its origin is the target's
+//! the part, or, for text, after it (whole messages have it in front: no message may end in a thought). An encoder of *requests* writes a seal only if its origin is the target's
 //! ([`Seal::for_origin`]), and reports it otherwise.
 
 use super::{Content, Message, Origin, Part, Role, mark};
@@ -57,6 +57,8 @@ pub enum Attach {
     Call(String),
     /// The text before it in the same turn; if there is none, an empty one.
     Text,
+    /// The text after it in the same turn.
+    NextText,
 }
 
 impl Seal {
@@ -75,6 +77,7 @@ impl Seal {
         let field = |key: &str| value.get(key).and_then(Value::as_str);
         let attach = match field("c") {
             Some(id) => Attach::Call(id.to_owned()),
+            None if field("t") == Some("next") => Attach::NextText,
             None if field("t").is_some() => Attach::Text,
             None => Attach::Own,
         };
@@ -105,6 +108,7 @@ impl Seal {
             Attach::Own => {}
             Attach::Call(id) => value["c"] = Value::from(id.as_str()),
             Attach::Text => value["t"] = Value::from("text"),
+            Attach::NextText => value["t"] = Value::from("next"),
         }
         mark::capsule(value.to_string().as_bytes())
     }
@@ -152,16 +156,19 @@ pub fn reattach(messages: &mut [Message]) {
     let mut for_calls = std::collections::HashMap::new();
     let mut last_text: Option<(usize, usize)> = None;
     let mut for_texts = Vec::new();
+    let mut for_next: Option<Seal> = None;
     for (place, message) in messages.iter_mut().enumerate() {
         if message.role != Role::Assistant {
-            last_text = None;
+            (last_text, for_next) = (None, None);
             continue;
         }
         let mut kept: Vec<Part> = Vec::with_capacity(message.parts.len());
         for mut part in message.parts.drain(..) {
             let Some(seal) = part.seal.take_if(|seal| seal.attach != Attach::Own) else {
                 if part.as_text().is_some() {
-                    last_text = Some((place, kept.len()));
+                    let at = (place, kept.len());
+                    last_text = Some(at);
+                    for_texts.extend(for_next.take().map(|seal| (at, seal)));
                 }
                 kept.push(part);
                 continue;
@@ -170,6 +177,7 @@ pub fn reattach(messages: &mut [Message]) {
                 Attach::Call(id) => {
                     for_calls.insert(id.clone(), Seal { attach: Attach::Own, ..seal });
                 }
+                Attach::NextText => for_next = Some(Seal { attach: Attach::Own, ..seal }),
                 Attach::Text | Attach::Own => {
                     let at = *last_text.get_or_insert_with(|| {
                         kept.push(Part::text(""));
@@ -219,6 +227,19 @@ mod tests {
     fn a_capsule_that_was_damaged_is_no_seal_at_all() {
         let text = format!("{}AAAA", mark::MARK);
         assert_eq!(Seal::read(Origin::OpenAi, SealKind::Encrypted, text), None);
+    }
+
+    #[test]
+    fn a_seal_in_front_of_a_text_comes_back_to_that_text() {
+        let seal = Seal::new(Origin::Gemini, SealKind::Thought, "sig");
+        let read = Seal::read(Origin::Anthropic, SealKind::Redacted, seal.attached(Attach::NextText).capsule());
+        let carrier = Part::new(Content::Reasoning(Reasoning::default())).sealed(read);
+        let mut messages = [
+            Message::new(Role::Assistant, vec![Part::text("one"), carrier, Part::text("two")]),
+            Message::new(Role::User, vec![Part::text("three")]),
+        ];
+        reattach(&mut messages);
+        assert_eq!(messages[0].parts, [Part::text("one"), Part::text("two").sealed(Some(seal))]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::dialect::{
     gemini, openai_chat, openai_responses, sse,
 };
 use crate::fault::{Fault, FaultKind};
-use crate::ir::{Event, Request, Response};
+use crate::ir::{Event, Losses, Request, Response};
 
 /// Does something with the codec of a dialect.
 macro_rules! with_codec {
@@ -158,6 +158,15 @@ impl AnyEncoder {
             Self::Anthropic(encoder) => encoder.finish(out),
             Self::Gemini(encoder) => encoder.finish(out),
             Self::OpenAiResponses(encoder) => encoder.finish(out),
+        }
+    }
+
+    pub(super) fn losses(&self) -> &Losses {
+        match self {
+            Self::OpenAiChat(encoder) => encoder.losses(),
+            Self::Anthropic(encoder) => encoder.losses(),
+            Self::Gemini(encoder) => encoder.losses(),
+            Self::OpenAiResponses(encoder) => encoder.losses(),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Golden files: every fixture in every other dialect, as it is written today, with what was lost. A change of one is a
 //! change that callers or providers see. After one that is meant: `INSTA_UPDATE=always cargo test --lib golden`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::pairs::{answers, streams};
 use super::{Strictness, Transcoder, decode, decode_error, encode, encode_error};
 use crate::dialect::testing::{Sample, fixtures};
 use crate::dialect::{Adaptions, Asked, Delivery, Dialect, RequestHead, Target};
@@ -14,13 +16,19 @@ use crate::fault::Fault;
 use crate::ids::RequestId;
 use crate::ir::{Losses, Request};
 
-/// Writes a fixture in every other dialect, and holds that to the golden file.
-fn hold(kind: &str, suffix: &str, write: impl Fn(Dialect, Dialect, &Sample) -> String) {
+/// Golden files in this folder.
+fn golden(kind: &str) -> (PathBuf, insta::Settings) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(kind);
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(&folder);
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
+    (folder, settings)
+}
+
+/// Writes a fixture in every other dialect, and holds that to the golden file.
+fn hold(kind: &str, suffix: &str, write: impl Fn(Dialect, Dialect, &Sample) -> String) {
+    let (folder, settings) = golden(kind);
     let mut held = Vec::new();
     for from in Dialect::ALL {
         for sample in fixtures(kind, from).into_iter().filter(|sample| sample.name.ends_with(suffix)) {
@@ -90,8 +98,37 @@ fn streams_are_written_as_the_golden_files_say() {
         let mut out = Vec::new();
         stream.push(&sample.sse(), &mut out);
         stream.finish(&mut out);
-        String::from_utf8(out).unwrap()
+        lost(&stream.losses()) + &String::from_utf8(out).unwrap()
     });
+}
+
+#[test]
+fn what_real_answers_lose_on_the_way_is_listed() {
+    let mut text = String::new();
+    for from in Dialect::ALL {
+        for to in Dialect::ALL.into_iter().filter(|to| *to != from) {
+            let (mut whole, mut streamed) = (BTreeMap::new(), BTreeMap::new());
+            let mut count = |losses: &Losses, into: &mut BTreeMap<String, u32>| {
+                losses.iter().for_each(|loss| *into.entry(loss.field.clone()).or_default() += 1);
+            };
+            for sample in answers(from) {
+                let turned = transcoder(from, to, Delivery::Whole).whole(sample.text.as_bytes()).unwrap();
+                count(&turned.losses, &mut whole);
+            }
+            for sample in streams(from) {
+                let mut stream = transcoder(from, to, Delivery::Events).stream().unwrap();
+                stream.push(&sample.sse(), &mut Vec::new());
+                stream.finish(&mut Vec::new());
+                count(&stream.losses(), &mut streamed);
+            }
+            for (how, lost) in [("whole", whole), ("streamed", streamed)] {
+                let lost: Vec<String> = lost.into_iter().map(|(field, times)| format!("{field} {times}")).collect();
+                writeln!(text, "{from} to {to}, {how}: {}", lost.join(", ")).unwrap();
+            }
+        }
+    }
+    let (_, settings) = golden("losses");
+    settings.bind(|| insta::assert_snapshot!("recorded_and_fixtures", text));
 }
 
 #[test]

@@ -89,7 +89,8 @@ pub(super) fn reason(response: &Response) -> Option<FinishReason> {
         (FinishReason::MalformedToolCall, FinishReason::ContentFilter),
         (FinishReason::Unspecified, FinishReason::ContentFilter),
         (FinishReason::StopSequence, FinishReason::Stop),
-        (FinishReason::Pause, FinishReason::Stop),
+        (FinishReason::Pause, FinishReason::MaxTokens),
+        (FinishReason::Compaction, FinishReason::MaxTokens),
         (FinishReason::ContextWindow, FinishReason::MaxTokens),
         (FinishReason::Refusal, FinishReason::ContentFilter),
     ];
@@ -115,7 +116,7 @@ fn asked(delivery: Delivery) -> Asked {
     Asked::by(&request, delivery).known_as("fallback")
 }
 
-fn answers(dialect: Dialect) -> impl Iterator<Item = Sample> {
+pub(super) fn answers(dialect: Dialect) -> impl Iterator<Item = Sample> {
     let whole = recorded(dialect, ".json").into_iter().filter(|sample| !is_failure(sample));
     fixtures("responses", dialect).into_iter().filter(|sample| !is_failure(sample)).chain(whole)
 }
@@ -124,7 +125,7 @@ fn is_failure(sample: &Sample) -> bool {
     sample.json().get("error").is_some_and(|error| !error.is_null())
 }
 
-fn streams(dialect: Dialect) -> impl Iterator<Item = Sample> {
+pub(super) fn streams(dialect: Dialect) -> impl Iterator<Item = Sample> {
     let recorded = recorded(dialect, ".chunks.txt").into_iter().map(move |mut sample| {
         if dialect == Dialect::OpenAiChat {
             sample.text.push_str("\n[DONE]\n");

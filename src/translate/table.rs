@@ -36,10 +36,8 @@ pub(super) enum Fate {
     Reported,
     /// The request is refused.
     Refused(String),
-    /// It means nothing there, or is what happens anyway.
+    /// It means nothing there, is what happens anyway, or is said by other means.
     Needless,
-    /// It is left out of an answer.
-    LeftOut,
 }
 
 /// Reasons, each once, by number.
@@ -65,7 +63,6 @@ impl Fate {
             Self::Reported => "reported".to_owned(),
             Self::Refused(reason) => format!("refused{}", notes.mark(reason)),
             Self::Needless => "–".to_owned(),
-            Self::LeftOut => "left out".to_owned(),
         }
     }
 }

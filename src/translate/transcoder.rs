@@ -3,12 +3,13 @@
 //! A transcoded stream has a legal ending whatever happens: if the provider's bytes stop early, are nonsense, or the gateway
 //! gives up, the caller gets its dialect's error ending and nothing after it.
 
-use crate::dialect::{Adaptions, Asked, Dialect, sse};
+use crate::dialect::{Adaptions, Asked, Dialect, Encoded, sse};
 use crate::fault::{Fault, FaultKind};
 use crate::ir::{ApiError, ErrorKind, Event, Losses, Response, Usage};
 
 use super::codecs::{AnyDecoder, AnyEncoder, bytes, decode_response, encode_response};
 use super::restore::Restore;
+use super::unsaid;
 
 /// Turns one answer.
 #[derive(Clone, Debug)]
@@ -55,9 +56,12 @@ pub struct Told {
 #[derive(Clone, Debug)]
 pub struct TranscodedStream {
     parser: sse::Parser,
+    caller: Dialect,
     decoder: AnyDecoder,
     restore: Restore,
     encoder: AnyEncoder,
+    /// What stood beside the content, and has no place in the caller's dialect.
+    unsaid: Losses,
     told: Told,
     over: bool,
     /// Kept for its room.
@@ -86,8 +90,9 @@ impl Transcoder {
         }
         let told = Told::by(&response);
         let response = Restore::new(self.adaptions.clone(), self.caller, self.provider).whole(response);
-        let encoded = encode_response(self.caller, &response, &self.asked)?;
-        Ok(Whole { body: bytes(&encoded.body), losses: encoded.losses, told })
+        let Encoded { body, mut losses } = encode_response(self.caller, &response, &self.asked)?;
+        unsaid::in_answer(&response, self.caller, &mut losses);
+        Ok(Whole { body: bytes(&body), losses, told })
     }
 
     /// Turns a stream.
@@ -100,6 +105,8 @@ impl Transcoder {
             decoder: AnyDecoder::new(self.provider)?,
             restore: Restore::new(self.adaptions.clone(), self.caller, self.provider),
             encoder: AnyEncoder::new(self.caller, &self.asked)?,
+            caller: self.caller,
+            unsaid: Losses::new(),
             told: Told::default(),
             over: false,
             events: Vec::new(),
@@ -156,17 +163,42 @@ impl TranscodedStream {
         &self.told
     }
 
+    /// What of the answer so far the caller's dialect could not say.
+    pub fn losses(&self) -> Losses {
+        let mut losses = self.encoder.losses().clone();
+        losses.extend(self.unsaid.clone());
+        losses
+    }
+
     /// Whether the caller's stream has been ended.
     pub fn is_over(&self) -> bool {
         self.over
     }
 
     fn tell(&mut self, events: &mut Vec<Event>, out: &mut Vec<u8>) {
-        let (restore, encoder) = (&mut self.restore, &mut self.encoder);
         for event in events.drain(..) {
             self.told.note(&event);
+            unsaid::in_event(&event, self.caller, &mut self.unsaid);
             self.over |= matches!(event, Event::End(_) | Event::Error(_));
-            restore.event(event, &mut |event| encoder.push(&event, out));
+            if matches!(event, Event::End(_)) {
+                self.tell_losses(out);
+            }
+            let encoder = &mut self.encoder;
+            self.restore.event(event, &mut |event| encoder.push(&event, out));
+        }
+    }
+
+    /// A stream's headers are gone by the time at which its losses are known: a comment in front of its end names them, which
+    /// readers of server-sent events read past.
+    fn tell_losses(&self, out: &mut Vec<u8>) {
+        match self.caller {
+            Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Anthropic => {
+                if let Some(names) = self.losses().header() {
+                    sse::write_comment(out, &format!("x-llm-gateway-ignored: {names}"));
+                }
+            }
+            // Google's Python SDK breaks on comments, and an array has none.
+            Dialect::Gemini => {}
         }
     }
 }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use llm_gateway::actors::analytics::Standing;
+use llm_gateway::config::providers::Kind;
 use serde_json::{Value, json};
 
 use crate::support::gateway::{Builder, TestGateway};
 use crate::support::posthog::{KEY, Mood, PostHog, property};
+use crate::support::raw_upstream::RawUpstream;
 use crate::support::wait;
 
 mod proofs;
@@ -39,6 +41,56 @@ fn standing(gateway: &TestGateway) -> Standing {
 /// Until PostHog has taken so many events.
 async fn taken(posthog: &PostHog, events: usize) {
     wait::until_equal("PostHog's events", events, || posthog.taken()).await;
+}
+
+/// A server of chat completions that answers with log probabilities, whole or streamed.
+async fn sure_of_itself() -> RawUpstream {
+    let logprobs = json!({"content": [{"token": "Hi", "logprob": -0.5, "bytes": null, "top_logprobs": []}]});
+    let whole = json!({"id": "c_1", "object": "chat.completion", "created": 1, "model": "m", "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "logprobs": logprobs, "finish_reason": "stop"}]});
+    let chunk = json!({"id": "c_1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [
+        {"index": 0, "delta": {"role": "assistant", "content": "Hi"}, "logprobs": logprobs, "finish_reason": "stop"}]});
+    let stream = format!("data: {chunk}\n\ndata: [DONE]\n\n");
+    RawUpstream::start(move |_, mut connection| {
+        let (whole, stream) = (whole.to_string(), stream.clone());
+        async move {
+            while let Some(request) = connection.request().await {
+                let asked: Value = serde_json::from_slice(&request.body).unwrap();
+                let (kind, body) = match asked["stream"].as_bool() {
+                    Some(true) => ("content-type: text/event-stream\r\n", &stream),
+                    Some(false) | None => ("content-type: application/json\r\n", &whole),
+                };
+                connection.answer(200, kind, body).await;
+            }
+        }
+    })
+    .await
+}
+
+#[actix_rt::test]
+async fn what_an_answer_loses_is_told_to_the_caller_and_to_posthog() {
+    let (posthog, upstream) = (PostHog::start(), sure_of_itself().await);
+    let url = format!("http://{}/v1", upstream.address()).parse().unwrap();
+    let gateway = gateway(&posthog)
+        .provider("plain", Kind::OpenAi, &url)
+        .setting("providers.plain.upstreams.default.responses", "false")
+        .start()
+        .await;
+    let body = |stream: bool| {
+        json!({"model": "plain/m", "max_tokens": 9, "top_k": 3, "stream": stream,
+            "messages": [{"role": "user", "content": "Hello"}]})
+    };
+    let whole = gateway.post("/v1/messages", &body(false)).send().await.unwrap();
+    assert_eq!(whole.headers()["x-llm-gateway-ignored"], "top_k,logprobs");
+    let stream = gateway.post("/v1/messages", &body(true)).send().await.unwrap();
+    assert_eq!(stream.headers()["x-llm-gateway-ignored"], "top_k");
+    let text = stream.text().await.unwrap();
+    let comment = text.find("\n\n: x-llm-gateway-ignored: logprobs\n\n").unwrap();
+    assert!(text.find("content_block_stop").unwrap() < comment && comment < text.find("message_delta").unwrap(), "{text}");
+    taken(&posthog, 2).await;
+    for event in posthog.events() {
+        assert_eq!(property(&event, "llm_gateway_ignored_fields"), &json!(["top_k", "logprobs"]));
+    }
 }
 
 #[actix_rt::test]

@@ -359,6 +359,11 @@ fn tier_to(word: &str) -> &'static str {
     }
 }
 
+/// Whether Anthropic has a word for this tier.
+pub(super) fn has_tier(word: &str) -> bool {
+    matches!(word, "priority" | "batch" | "standard" | "default" | "auto")
+}
+
 /// Reads the error that a stream ends with: the event's `error` object.
 pub(super) fn stream_error_from(value: &Value) -> ApiError {
     let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);

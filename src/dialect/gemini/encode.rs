@@ -13,7 +13,7 @@ use crate::ir::{
     AllowedMode, CallKind, FunctionTool, Losses, OutputFormat, Request, Tool, ToolChoice, ToolMode, ToolRef,
 };
 
-pub(super) use answer::{part as answer_part, response};
+pub(super) use answer::{lose, part as answer_part, response};
 
 /// The function that gives the answer where a form and functions cannot be asked for together.
 const JSON_TOOL: &str = "give_final_answer";

@@ -355,8 +355,9 @@ pub(super) fn finish_to(finish: &Finish, object: &mut Object) {
         | FinishReason::Other(_) => ("OTHER", false),
     };
     object.put("finishReason", word);
-    let native = finish.original.as_ref().map(|(_, native)| native.as_str()).filter(|_| !is_exact);
-    object.put_some("finishMessage", native);
+    let native = finish.original.as_ref().map(|(_, native)| native.clone()).filter(|_| !is_exact);
+    let stop = finish.stop_sequence.as_ref().map(|stop| format!("stop_sequence: {stop}"));
+    object.put_some("finishMessage", stop.or(native));
 }
 
 /// Reads `usageMetadata`.
@@ -390,8 +391,18 @@ pub(super) fn counts_anything(usage: &Usage) -> bool {
     usage.input.is_some() || usage.output.is_some()
 }
 
-/// Writes `usageMetadata`: thoughts stand beside the rest of the output.
-pub(super) fn usage_to(usage: &Usage) -> Value {
+/// Google's word for a tier, if it has one.
+pub(super) fn tier_to(word: &str) -> Option<&'static str> {
+    match word {
+        "default" | "auto" | "standard" => Some("standard"),
+        "flex" => Some("flex"),
+        "priority" => Some("priority"),
+        _ => None,
+    }
+}
+
+/// Writes `usageMetadata`: thoughts stand beside the rest of the output. `tier` is the one that served.
+pub(super) fn usage_to(usage: &Usage, tier: Option<&str>) -> Value {
     if let Some(own) = usage.original.as_ref().and_then(|original| original.for_dialect(DIALECT)) {
         return own.clone();
     }
@@ -406,6 +417,7 @@ pub(super) fn usage_to(usage: &Usage) -> Value {
     put_modalities(&mut object, "promptTokensDetails", usage.input.unwrap_or(0), input);
     let output = [("AUDIO", usage.audio_output), ("IMAGE", usage.image_output)];
     put_modalities(&mut object, "candidatesTokensDetails", shown, output);
+    object.put_some("serviceTier", tier.and_then(tier_to));
     object.into()
 }
 

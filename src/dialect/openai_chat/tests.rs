@@ -362,7 +362,7 @@ fn usage_of_another_dialect_counts_everything_in_the_totals() {
 #[test]
 fn finish_reasons_without_a_word_of_chat_keep_their_own_beside_it() {
     let cases = [
-        (FinishReason::Pause, "pause_turn", "stop"),
+        (FinishReason::Pause, "pause_turn", "length"),
         (FinishReason::ContextWindow, "model_context_window_exceeded", "length"),
         (FinishReason::Refusal, "refusal", "content_filter"),
         (FinishReason::MalformedToolCall, "MALFORMED_FUNCTION_CALL", "content_filter"),

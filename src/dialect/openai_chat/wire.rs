@@ -186,7 +186,8 @@ pub(super) fn finish_from(word: String) -> Finish {
     Finish::said(reason, DIALECT, word)
 }
 
-/// Writes `finish_reason`, and the vendor's own word for it where chat's is coarser (`native_finish_reason`).
+/// Writes `finish_reason`, and the vendor's own word for it where chat's is coarser (`native_finish_reason`, as OpenRouter
+/// calls it). The stop sequence that was hit stands beside as `stop_reason`, as vLLM has it.
 pub(super) fn finish_to(finish: &Finish) -> (&str, Option<&str>) {
     if let Some(word) = finish.word_for(DIALECT) {
         return (word, None);
@@ -196,8 +197,9 @@ pub(super) fn finish_to(finish: &Finish) -> (&str, Option<&str>) {
         FinishReason::MaxTokens => ("length", true),
         FinishReason::ToolUse => ("tool_calls", true),
         FinishReason::ContentFilter => ("content_filter", true),
-        FinishReason::StopSequence | FinishReason::Pause | FinishReason::Compaction => ("stop", false),
-        FinishReason::ContextWindow => ("length", false),
+        FinishReason::StopSequence => ("stop", false),
+        // The turn is not over: whoever goes on after a length goes on here as well.
+        FinishReason::ContextWindow | FinishReason::Pause | FinishReason::Compaction => ("length", false),
         // All that was withheld or broken: never a clean stop.
         FinishReason::Refusal
         | FinishReason::Recitation

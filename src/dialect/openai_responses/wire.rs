@@ -222,9 +222,11 @@ pub(super) fn finish_to(finish: &Finish) -> Ending<'_> {
     let own = finish.word_for(DIALECT);
     let (status, incomplete, is_exact) = match &finish.reason {
         FinishReason::Stop | FinishReason::StopSequence | FinishReason::ToolUse => ("completed", None, true),
-        FinishReason::Pause | FinishReason::Compaction => ("completed", None, false),
         FinishReason::MaxTokens => ("incomplete", Some(own.unwrap_or("max_output_tokens")), true),
-        FinishReason::ContextWindow => ("incomplete", Some("max_output_tokens"), false),
+        // The turn is not over, and OpenAI's words for that are two.
+        FinishReason::ContextWindow | FinishReason::Pause | FinishReason::Compaction => {
+            ("incomplete", Some("max_output_tokens"), false)
+        }
         FinishReason::ContentFilter => ("incomplete", Some("content_filter"), true),
         FinishReason::Cancelled => ("cancelled", None, true),
         FinishReason::Failed => ("failed", None, true),

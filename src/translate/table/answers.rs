@@ -9,7 +9,7 @@ use crate::dialect::testing::values;
 use crate::dialect::{Adaptions, Asked, Delivery, Dialect};
 use crate::ir::{FinishReason, Loss, Request, Severity};
 use crate::translate::Transcoder;
-use crate::translate::codecs::{AnyEncoder, decode_response};
+use crate::translate::codecs::{AnyEncoder, decode_response, encode_response};
 use crate::translate::pairs::{counts as counts_of, folded, reason as reason_of};
 
 pub(super) fn table_of(provider: Dialect) -> String {
@@ -64,21 +64,14 @@ fn fate(provider: Dialect, caller: Dialect, probe: &Probe) -> Fate {
     if after != before {
         return Fate::Approximated(None);
     }
-    if LEFT_OUT.contains(&probe.label) {
-        return Fate::LeftOut;
+    if MEANINGLESS.contains(&probe.label) {
+        return Fate::Needless;
     }
     panic!("{} is lost silently from {provider} to {caller}: {after}", probe.label);
 }
 
-/// What no other dialect has a place for, and nobody who speaks another one can have asked for.
-const LEFT_OUT: &[&str] = &[
-    "`audio`",
-    "`service_tier`",
-    "`usage.service_tier`",
-    "`stop_sequence`",
-    "`safetyRatings`",
-    "`system_fingerprint`, and other loose fields",
-];
+/// What means nothing outside of its own dialect.
+const MEANINGLESS: &[&str] = &["`system_fingerprint`", "`context_management`, `container`", "`createTime`, `avgLogprobs`"];
 
 /// The first of some losses that is an approximation.
 trait FirstApproximated {
@@ -148,8 +141,13 @@ fn chat() -> Vec<Probe> {
         ),
         probe("`id`", "needle", json!({"id": "needle"})),
         probe("`model`", "needle", json!({"model": "needle"})),
-        probe("`service_tier`", "flex", json!({"service_tier": "flex"})),
-        probe("`system_fingerprint`, and other loose fields", "needle", json!({"system_fingerprint": "needle"})),
+        probe(
+            "`service_tier`",
+            "flex",
+            json!({"service_tier": "flex", "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}),
+        ),
+        probe("`system_fingerprint`", "needle", json!({"system_fingerprint": "needle"})),
+        probe("a field of tomorrow", "needle", json!({"tomorrow": "needle"})),
     ]
 }
 
@@ -211,7 +209,18 @@ fn responses() -> Vec<Probe> {
         ),
         probe("`id`", "needle", json!({"id": "needle"})),
         probe("`model`", "needle", json!({"model": "needle"})),
-        probe("`service_tier`", "flex", json!({"service_tier": "flex"})),
+        probe(
+            "`service_tier`",
+            "flex",
+            json!({"service_tier": "flex", "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}}),
+        ),
+        probe(
+            "`phase` of a message",
+            "commentary",
+            json!({"output": [{"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "phase": "commentary",
+                "content": [{"type": "output_text", "text": "hello", "annotations": []}]}]}),
+        ),
+        probe("a field of tomorrow", "needle", json!({"tomorrow": "needle"})),
     ]
 }
 
@@ -247,6 +256,12 @@ fn messages() -> Vec<Probe> {
             "priority",
             json!({"usage": {"input_tokens": 1, "output_tokens": 1, "service_tier": "priority"}}),
         ),
+        probe(
+            "`context_management`, `container`",
+            "needle",
+            json!({"context_management": {"applied_edits": [{"type": "needle"}]}, "container": {"id": "needle"}}),
+        ),
+        probe("a field of tomorrow", "needle", json!({"tomorrow": "needle"})),
     ]
 }
 
@@ -310,6 +325,17 @@ fn generate_content() -> Vec<Probe> {
         ),
         probe("`responseId`", "needle", json!({"responseId": "needle"})),
         probe("`modelVersion`", "needle", json!({"modelVersion": "needle"})),
+        probe(
+            "`usageMetadata.serviceTier`",
+            "flex",
+            json!({"usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2, "serviceTier": "flex"}}),
+        ),
+        probe(
+            "`createTime`, `avgLogprobs`",
+            "needle",
+            json!({"createTime": "needle", "candidates": [{"index": 0, "content": {"role": "model", "parts": [{"text": "hello"}]}, "finishReason": "STOP", "avgLogprobs": -0.1}]}),
+        ),
+        probe("a field of tomorrow", "needle", json!({"tomorrow": "needle"})),
     ]
 }
 
@@ -330,12 +356,13 @@ pub(super) fn finish_reasons() -> String {
                     "as it is".to_owned()
                 } else {
                     let (whole, _) = told(provider, caller, &body);
-                    assert_eq!(
-                        streamed(provider, caller, &body),
-                        ending(caller, &whole),
-                        "{word} to {caller}, streamed"
-                    );
-                    reason(caller, &whole)
+                    let told = reason(caller, &whole);
+                    let (end, counts, again) = streamed(provider, caller, &body);
+                    assert_eq!((end, counts), ending(caller, &whole), "{word} to {caller}, streamed");
+                    assert_eq!(again, told, "{word} to {caller}, streamed");
+                    let is_clean = CLEAN.iter().any(|clean| told.starts_with(&format!("`{clean}`")));
+                    assert_eq!(is_clean, CLEAN.contains(&word), "{word} to {caller}: {told}");
+                    told
                 };
                 write!(text, " {read} |").unwrap();
             }
@@ -345,14 +372,18 @@ pub(super) fn finish_reasons() -> String {
     text
 }
 
+/// The words for an answer that is all there.
+const CLEAN: &[&str] =
+    &["stop", "tool_calls", "completed", "end_turn", "stop_sequence", "tool_use", "STOP"];
+
 /// How a whole answer ends, as its reader reads it: why, and what it took.
 fn ending(caller: Dialect, body: &Value) -> (Option<FinishReason>, [Option<u64>; 3]) {
     let read = decode_response(caller, body.clone()).unwrap();
     (reason_of(&read), counts_of(&read))
 }
 
-/// The same of that answer when it is streamed.
-fn streamed(provider: Dialect, caller: Dialect, body: &Value) -> (Option<FinishReason>, [Option<u64>; 3]) {
+/// The same of that answer when it is streamed, and the caller's words for it.
+fn streamed(provider: Dialect, caller: Dialect, body: &Value) -> (Option<FinishReason>, [Option<u64>; 3], String) {
     let answer = decode_response(provider, body.clone()).unwrap();
     let request = Request { stream_usage: Some(true), ..Request::default() };
     let asked = Asked::by(&request, Delivery::Events).known_as("1");
@@ -360,12 +391,13 @@ fn streamed(provider: Dialect, caller: Dialect, body: &Value) -> (Option<FinishR
     let mut wire = Vec::new();
     values::events_of(&answer, 3, false).iter().for_each(|event| encoder.push(event, &mut wire));
     encoder.finish(&mut wire);
-    let mut stream = Transcoder::new(caller, provider, asked, Adaptions::default()).stream().unwrap();
+    let mut stream = Transcoder::new(caller, provider, asked.clone(), Adaptions::default()).stream().unwrap();
     let mut out = Vec::new();
     stream.push(&wire, &mut out);
     stream.finish(&mut out);
     let read = folded(caller, &out);
-    (reason_of(&read), counts_of(&read))
+    let words = reason(caller, &encode_response(caller, &read, &asked).unwrap().body);
+    (reason_of(&read), counts_of(&read), words)
 }
 
 fn words(provider: Dialect) -> Vec<(&'static str, Value)> {
@@ -402,21 +434,24 @@ fn reason(caller: Dialect, body: &Value) -> String {
     match caller {
         Dialect::OpenAiChat => {
             let choice = &body["choices"][0];
-            let native = word(&choice["native_finish_reason"]);
-            let beside = if native.is_empty() { native } else { format!(" ({native} beside it)") };
-            word(&choice["finish_reason"]) + &beside
+            word(&choice["finish_reason"]) + &beside(&word(&choice["native_finish_reason"]))
         }
         Dialect::OpenAiResponses => {
             let details = word(&body["incomplete_details"]["reason"]);
-            if details.is_empty() { word(&body["status"]) } else { format!("{}: {details}", word(&body["status"])) }
+            let native = word(&body["native_finish_reason"]);
+            let details = if details.is_empty() { details } else { format!(": {details}") };
+            word(&body["status"]) + &details + &beside(&native)
         }
-        Dialect::Anthropic => word(&body["stop_reason"]),
+        Dialect::Anthropic => word(&body["stop_reason"]) + &beside(&word(&body["stop_details"]["explanation"])),
         Dialect::Gemini => {
-            let said = word(&body["candidates"][0]["finishMessage"]);
-            let beside = if said.is_empty() { said } else { format!(" ({said} beside it)") };
-            word(&body["candidates"][0]["finishReason"]) + &beside
+            let candidate = &body["candidates"][0];
+            word(&candidate["finishReason"]) + &beside(&word(&candidate["finishMessage"]))
         }
     }
+}
+
+fn beside(native: &str) -> String {
+    if native.is_empty() { String::new() } else { format!(" ({native} beside it)") }
 }
 
 /// One usage, as each provider says it and as each caller reads it.

@@ -48,6 +48,9 @@ pub(in crate::dialect::anthropic) fn response(response: &Response, asked: &Asked
         body.put_some("stop_details", details);
     }
     let tier = response.service_tier.as_deref();
+    if tier.is_some_and(|tier| !wire::has_tier(tier)) {
+        losses.approximated("service_tier", "is a tier for which Anthropic has no word: told as standard");
+    }
     body.put_some("usage", response.usage.as_ref().map(|usage| wire::usage_to(usage, tier)));
     body.put_carried(&response.carry, DIALECT);
     if !is_own {
@@ -70,11 +73,7 @@ impl Writer<'_> {
         match &part.content {
             Content::Text(text) => {
                 self.text(part, text);
-                match text_seal(part) {
-                    // Clients take an answer's last block for what it says, and Anthropic refuses one that ends in a thought.
-                    Some(_) if is_last => self.losses.ignored("reasoning", DIALECT),
-                    seal => self.content.extend(seal.map(redacted_block)),
-                }
+                self.text_seal(part, is_last);
             }
             Content::Refusal(words) => {
                 self.held.refusal = true;
@@ -103,6 +102,18 @@ impl Writer<'_> {
                 Some((DIALECT, _)) => self.content.extend(blocks::write(part)),
                 Some(_) | None => self.losses.ignored("content", DIALECT),
             },
+        }
+    }
+
+    /// A text's seal goes in front of it: clients take an answer's last block for what it says, and Anthropic refuses one that
+    /// ends in a thought. That of an empty text, which is not written, goes in front of the text before.
+    fn text_seal(&mut self, part: &Part, is_last: bool) {
+        let Some(seal) = &part.seal else { return };
+        let is_text = |block: &Value| block.get("type").and_then(Value::as_str) == Some("text");
+        match self.content.iter().rposition(is_text) {
+            Some(place) => self.content.insert(place, redacted_block(seal.attached(Attach::NextText).capsule())),
+            None if is_last => self.losses.ignored("reasoning", DIALECT),
+            None => self.content.extend(text_seal(part).map(redacted_block)),
         }
     }
 

@@ -32,6 +32,7 @@ pub struct Encoder {
     held: wire::Held,
     finish: Option<Finish>,
     usage: Option<Usage>,
+    losses: Losses,
 }
 
 /// The open part.
@@ -47,8 +48,11 @@ struct Open {
 
 impl StreamEncoder for Encoder {
     fn push(&mut self, event: &Event, out: &mut Vec<u8>) {
-        if self.over || !is_first_choice(event) {
+        if self.over {
             return;
+        }
+        if !is_first_choice(event) {
+            return self.losses.ignored("n", DIALECT);
         }
         let mut sequencer = std::mem::take(&mut self.sequencer);
         sequencer.push(event.clone(), &mut |event| self.event(event, out));
@@ -59,6 +63,10 @@ impl StreamEncoder for Encoder {
         if !self.over {
             self.fail(&ApiError::cut(), out);
         }
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.losses
     }
 }
 
@@ -76,6 +84,7 @@ impl Encoder {
             held: wire::Held::default(),
             finish: None,
             usage: None,
+            losses: Losses::new(),
         }
     }
 
@@ -88,12 +97,18 @@ impl Encoder {
             Event::PartStart(at, part) => self.part_start(at, *part, out),
             Event::Delta(at, delta) => self.delta(at, delta, out),
             Event::PartStop(at, _) => self.part_stop(at, out),
-            Event::Finish(_, finish, _) => self.finish = Some(*finish),
+            Event::Finish(_, finish, _) => {
+                self.finish = Some(*finish);
+                if self.after_text.take().is_some() {
+                    self.losses.ignored("reasoning", DIALECT);
+                }
+            }
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Ping => sse::write_named(out, "ping", r#"{"type": "ping"}"#),
             Event::Opaque(opaque) => {
-                if let Some(own) = opaque.for_dialect(DIALECT) {
-                    sse::write_named_json(out, opaque.type_name(), own);
+                match opaque.for_dialect(DIALECT) {
+                    Some(own) => sse::write_named_json(out, opaque.type_name(), own),
+                    None => self.losses.ignored(opaque.type_name(), DIALECT),
                 }
             }
             Event::End(carry) => self.end(&carry, out),
@@ -104,6 +119,9 @@ impl Encoder {
     fn start(&mut self, start: &Start, out: &mut Vec<u8>) {
         self.started = true;
         self.usage.clone_from(&start.usage);
+        if start.service_tier.as_deref().is_some_and(|tier| !wire::has_tier(tier)) {
+            self.losses.approximated("service_tier", "is a tier for which Anthropic has no word: told as standard");
+        }
         let known = start.usage.clone().filter(|usage| usage.input.is_some());
         // The best count that there is by now: clients show it, and keep it if the stream is cut.
         let known = known.unwrap_or_else(|| Usage { input: self.asked.input_estimate, ..Usage::default() });
@@ -151,12 +169,12 @@ impl Encoder {
                 reasoning.texts.clear();
             }
             Content::Opaque(opaque) => {
-                if let Some(Value::Object(own)) = opaque.for_dialect(DIALECT) {
-                    let own = own.clone();
-                    self.opaque(own, out);
+                match opaque.for_dialect(DIALECT) {
+                    Some(Value::Object(own)) => self.opaque(own.clone(), out),
+                    Some(_) | None => self.losses.ignored(opaque.type_name(), DIALECT),
                 }
             }
-            Content::Media(_) | Content::ToolResult(_) => {}
+            Content::Media(_) | Content::ToolResult(_) => self.losses.ignored("content", DIALECT),
         }
         self.open = Some(Open { at, part, begun: false });
         if let Some(block) = block {
@@ -233,10 +251,11 @@ impl Encoder {
                 }
             }
             Delta::Citation(citation) => {
-                if let Some(citation) = wire::citation_to(&citation) {
-                    self.begin(text_block(), out);
-                    self.block_delta(json!({"type": "citations_delta", "citation": citation}), out);
-                }
+                let Some(citation) = wire::citation_to(&citation) else {
+                    return self.losses.ignored("annotations", DIALECT);
+                };
+                self.begin(text_block(), out);
+                self.block_delta(json!({"type": "citations_delta", "citation": citation}), out);
             }
             Delta::Reasoning { text, kind, delta } => {
                 let Content::Reasoning(known) = &mut open.part.content else { return };
@@ -264,8 +283,7 @@ impl Encoder {
                     self.block_delta(json!({"type": "input_json_delta", "partial_json": json}), out);
                 }
             }
-            // Messages has none.
-            Delta::Logprobs(_) => {}
+            Delta::Logprobs(_) => self.losses.ignored("logprobs", DIALECT),
         }
     }
 

@@ -79,23 +79,28 @@ fn foreign_seals_travel_through_a_messages_caller_and_come_back() {
     let whole = Codec::encode_response(&response, &asked()).body;
     let (_, text) = through_own_stream::<Codec>(&events_of(&parts, finish), &asked());
     assert_legal(&text);
-    assert_eq!(Value::from(accumulated(&text)), whole["content"]);
     assert!(whole["content"].as_array().unwrap().iter().all(|block| match block["type"].as_str().unwrap() {
         "thinking" => mark::is_minted(block["signature"].as_str().unwrap()),
         "redacted_thinking" => mark::is_minted(block["data"].as_str().unwrap()),
         _ => true,
     }));
 
-    let echoed = json!({"model": "x", "messages": [
-        {"role": "user", "content": "Go"},
-        {"role": "assistant", "content": whole["content"]},
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_1", "content": "done"}]},
-    ], "max_tokens": 9000, "thinking": {"type": "enabled", "budget_tokens": 2000}});
-    let request = Codec::decode_request(echoed, &head()).unwrap();
-    let mut back = request.messages[1].parts.clone();
-    back.iter_mut().for_each(|part| part.carry = Carry::NONE);
-    assert_eq!(back, parts);
-    assert!(back.iter().filter_map(|part| part.seal.as_ref()).all(|seal| seal.attach == Attach::Own));
+    let echoed = |content: &Value| {
+        let body = json!({"model": "x", "messages": [
+            {"role": "user", "content": "Go"},
+            {"role": "assistant", "content": content},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_1", "content": "done"}]},
+        ], "max_tokens": 9000, "thinking": {"type": "enabled", "budget_tokens": 2000}});
+        Codec::decode_request(body, &head()).unwrap()
+    };
+    // A stream says the seal of a text after it, a whole answer before.
+    for content in [&whole["content"], &Value::from(accumulated(&text))] {
+        let mut back = echoed(content).messages[1].parts.clone();
+        back.iter_mut().for_each(|part| part.carry = Carry::NONE);
+        assert_eq!(back, parts);
+        assert!(back.iter().filter_map(|part| part.seal.as_ref()).all(|seal| seal.attach == Attach::Own));
+    }
+    let request = echoed(&whole["content"]);
 
     // Back to Anthropic: what others signed is left out, and the loop goes on without thinking.
     let unmarked = Codec::encode_request(&request, &target());
@@ -109,17 +114,33 @@ fn foreign_seals_travel_through_a_messages_caller_and_come_back() {
 
 #[test]
 fn no_answer_ends_in_the_seal_of_its_text() {
-    let seal = Seal::new(Origin::Gemini, SealKind::Thought, "c2lnbmVk");
-    let text = Part::new(Content::Text(Text { text: "Done.".to_owned(), ..Text::default() })).sealed(Some(seal));
+    let sealed = |text: &str| {
+        let seal = Seal::new(Origin::Gemini, SealKind::Thought, "c2lnbmVk");
+        Part::new(Content::Text(Text { text: text.to_owned(), ..Text::default() })).sealed(Some(seal))
+    };
     let finish = Finish::said(FinishReason::Stop, Dialect::Gemini, "STOP");
-    let parts = vec![text];
-    let choice = Choice { parts: parts.clone(), finish: Some(finish.clone()), ..Choice::default() };
-    let whole = Codec::encode_response(&Response { choices: vec![choice], ..Response::default() }, &asked());
-    let (_, stream) = through_own_stream::<Codec>(&events_of(&parts, finish), &asked());
-    assert_legal(&stream);
-    assert_eq!(whole.body["content"], json!([{"type": "text", "text": "Done."}]));
-    assert_eq!(Value::from(accumulated(&stream)), whole.body["content"]);
-    assert_eq!(whole.losses.header().as_deref(), Some("reasoning"));
+    // Google puts the seal on the text, or on an empty one after it.
+    for parts in [vec![sealed("Done.")], vec![Part::text("Done."), sealed("")]] {
+        let choice = Choice { parts: parts.clone(), finish: Some(finish.clone()), ..Choice::default() };
+        let whole = Codec::encode_response(&Response { choices: vec![choice], ..Response::default() }, &asked());
+        let content = &whole.body["content"];
+        assert_eq!((&content[0]["type"], &content[1]), (&json!("redacted_thinking"), &json!({"type": "text", "text": "Done."})));
+        assert!(whole.losses.is_empty());
+        let echoed = json!({"model": "x", "max_tokens": 9000, "messages": [
+            {"role": "user", "content": "Go"}, {"role": "assistant", "content": content}, {"role": "user", "content": "On"}]});
+        let back = Codec::decode_request(echoed, &head()).unwrap().messages.remove(1).parts;
+        assert_eq!(back, [sealed("Done.")]);
+
+        // In a stream it comes too late.
+        let (_, stream) = through_own_stream::<Codec>(&events_of(&parts, finish.clone()), &asked());
+        assert_legal(&stream);
+        assert_eq!(Value::from(accumulated(&stream)), json!([{"type": "text", "text": "Done."}]));
+        let mut encoder = Codec::encoder(&asked());
+        for event in events_of(&parts, finish.clone()) {
+            crate::dialect::StreamEncoder::push(&mut encoder, &event, &mut Vec::new());
+        }
+        assert_eq!(crate::dialect::StreamEncoder::losses(&encoder).header().as_deref(), Some("reasoning"));
+    }
 }
 
 #[test]

@@ -20,7 +20,11 @@ pub(in crate::dialect::gemini) fn response(response: &Response, asked: &Asked) -
         None if candidates.is_empty() && !response.choices.is_empty() => {}
         None => body.put("candidates", candidates),
     }
-    body.put_some("usageMetadata", response.usage.as_ref().map(wire::usage_to));
+    let tier = response.service_tier.as_deref();
+    if tier.is_some_and(|tier| wire::tier_to(tier).is_none()) {
+        losses.ignored("service_tier", DIALECT);
+    }
+    body.put_some("usageMetadata", response.usage.as_ref().map(|usage| wire::usage_to(usage, tier)));
     let is_own = is_own(response);
     let model = response.model.as_deref().or((!is_own).then_some(asked.request.model.as_str()));
     body.put_some("modelVersion", model.filter(|model| is_own || !model.is_empty()));
@@ -55,15 +59,7 @@ fn candidate(choice: &Choice, losses: &mut Losses) -> Value {
         }
         match part(each) {
             Some(value) => parts.push(value),
-            None => match &each.content {
-                Content::Opaque(opaque) => losses.ignored(opaque.type_name(), DIALECT),
-                Content::Text(_)
-                | Content::Refusal(_)
-                | Content::Media(_)
-                | Content::ToolCall(_)
-                | Content::ToolResult(_)
-                | Content::Reasoning(_) => losses.ignored("content", DIALECT),
-            },
+            None => lose(&each.content, losses),
         }
     }
     if note("no_content").is_none() {
@@ -101,6 +97,19 @@ fn candidate(choice: &Choice, losses: &mut Losses) -> Value {
         object.put("logprobsResult", wire::logprobs_to(logprobs.iter().copied()));
     }
     object.into()
+}
+
+/// Reports a part that has no form here.
+pub(in crate::dialect::gemini) fn lose(content: &Content, losses: &mut Losses) {
+    match content {
+        Content::Opaque(opaque) => losses.ignored(opaque.type_name(), DIALECT),
+        Content::Text(_)
+        | Content::Refusal(_)
+        | Content::Media(_)
+        | Content::ToolCall(_)
+        | Content::ToolResult(_)
+        | Content::Reasoning(_) => losses.ignored("content", DIALECT),
+    }
 }
 
 /// Writes a part of an answer, its seal as this dialect's callers send it back.

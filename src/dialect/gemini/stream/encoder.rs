@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::dialect::gemini::encode::answer_part;
+use crate::dialect::gemini::encode::{answer_part, lose};
 use crate::dialect::gemini::grounding::Grounding;
 use crate::dialect::gemini::{DIALECT, wire};
 use crate::dialect::{Asked, Delivery, Object, StreamEncoder, keepalive, sse};
 use crate::ir::{
-    ApiError, Carry, Citation, Content, Delta, ErrorKind, Event, Finish, Part, PartAt, Reasoning, ReasoningText,
+    ApiError, Carry, Citation, Content, Delta, ErrorKind, Event, Finish, Losses, Part, PartAt, Reasoning, ReasoningText,
     Sequencer, Start, Usage,
 };
 
@@ -35,8 +35,11 @@ struct State {
     /// What every chunk ends with: usage apart.
     tail: Object,
     usage: Option<Usage>,
+    /// The tier that serves.
+    tier: Option<String>,
     open: Option<(PartAt, Open)>,
     choices: BTreeMap<u32, Told>,
+    losses: Losses,
 }
 
 /// An open part.
@@ -71,6 +74,10 @@ impl StreamEncoder for Encoder {
             self.state.fail(&ApiError::cut(), out);
         }
     }
+
+    fn losses(&self) -> &Losses {
+        &self.state.losses
+    }
 }
 
 impl Encoder {
@@ -94,12 +101,15 @@ impl State {
             Event::Finish(choice, finish, carry) => {
                 self.choices.entry(choice).or_default().finish = Some((*finish, carry));
             }
-            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Usage(mut usage) => {
+                self.served_in(usage.service_tier.take());
+                self.usage = Some(*usage);
+            }
             Event::Ping => {
                 let delivery = if self.is_array { Delivery::JsonArray } else { Delivery::Events };
                 out.extend_from_slice(keepalive::keepalive(DIALECT, delivery));
             }
-            Event::Opaque(_) => {}
+            Event::Opaque(opaque) => self.losses.ignored(opaque.type_name(), DIALECT),
             Event::End(carry) => self.end(&carry, out),
             Event::Error(error) => self.fail(&error, out),
         }
@@ -108,11 +118,20 @@ impl State {
     fn start(&mut self, start: Start, asked: &Asked) {
         self.started = true;
         self.usage = start.usage;
+        self.served_in(start.service_tier);
         let model = start.model.as_deref().unwrap_or(&asked.request.model);
         let id = start.id.as_deref().unwrap_or(&asked.fallback_id);
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         self.tail = Object::new().with_some("modelVersion", text(model)).with_some("responseId", text(id));
         self.tail.put_carried(&start.carry, DIALECT);
+    }
+
+    fn served_in(&mut self, tier: Option<String>) {
+        let Some(tier) = tier else { return };
+        if wire::tier_to(&tier).is_none() {
+            self.losses.ignored("service_tier", DIALECT);
+        }
+        self.tier = Some(tier);
     }
 
     /// Writes one element.
@@ -231,7 +250,11 @@ impl State {
                 open.part.seal.is_some().then(|| answer_part(&open.part)).flatten()
             }
             Content::Media(_) | Content::ToolCall(_) | Content::ToolResult(_) | Content::Opaque(_) => {
-                answer_part(&open.part)
+                let part = answer_part(&open.part);
+                if part.is_none() {
+                    lose(&open.part.content, &mut self.losses);
+                }
+                part
             }
         };
         if let Some(part) = rest {
@@ -268,7 +291,7 @@ impl State {
             tail.put_defaults(&std::mem::take(&mut self.tail).into());
             self.tail = tail;
         }
-        let usage = self.usage.take().map(|usage| wire::usage_to(&usage));
+        let usage = self.usage.take().map(|usage| wire::usage_to(&usage, self.tier.as_deref()));
         let mut last = Object::new();
         if !candidates.is_empty() {
             last.put("candidates", candidates);

@@ -41,6 +41,7 @@ fn choice_to(choice: &Choice, losses: &mut Losses) -> Value {
         let (word, native) = wire::finish_to(finish);
         object.put("finish_reason", word);
         object.put_some("native_finish_reason", native);
+        object.put_some("stop_reason", finish.stop_sequence.clone());
     }
     object.put_carried(&choice.carry, DIALECT);
     if !is_own(choice) {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::dialect::openai_chat::{DIALECT, wire};
 use crate::dialect::{Fields, Path, StreamDecoder};
@@ -38,6 +38,8 @@ struct Open {
     calls: BTreeMap<u64, Call>,
     /// Loose fields of the choice, to be told at its end.
     carry: Carry,
+    /// Which unknown fields the message has (its sound): their values are not followed.
+    beside: Map<String, Value>,
     finished: bool,
 }
 
@@ -195,6 +197,7 @@ impl Decoder {
                 return Err(delta.invalid("content", "absent after the choice's finish reason"));
             }
             state.delta(index, &mut delta, out)?;
+            state.keep(&delta.rest());
         }
         if let Some(logprobs) = fields.take("logprobs") {
             state.logprobs(index, &logprobs, out);
@@ -206,7 +209,10 @@ impl Decoder {
         {
             state.stop_flow(index, out);
             state.stop_calls(index, out);
-            let carry = std::mem::take(&mut state.carry);
+            let mut carry = std::mem::take(&mut state.carry);
+            if !state.beside.is_empty() {
+                carry.note(DIALECT, "message", std::mem::take(&mut state.beside));
+            }
             out.push(Event::Finish(index, Box::new(wire::finish_from(word)), carry));
         }
         Ok(())
@@ -225,6 +231,16 @@ fn says_something(delta: &Fields<'_>) -> bool {
 }
 
 impl Open {
+    /// Remembers which fields of a delta are not known.
+    fn keep(&mut self, rest: &Map<String, Value>) {
+        const MOST: usize = 16;
+        for (key, value) in rest {
+            if !value.is_null() && self.beside.len() < MOST {
+                self.beside.insert(key.clone(), Value::Bool(true));
+            }
+        }
+    }
+
     fn begin(&mut self, choice: u32, part: Part, out: &mut Vec<Event>) -> u32 {
         let number = self.next;
         self.next += 1;
@@ -349,7 +365,7 @@ impl Open {
         let key = wire::kind_to(kind);
         let mut inner = match call.take(key) {
             Some(inner) => Fields::of(inner, here.key(key))?,
-            None => Fields::of_map(serde_json::Map::new(), here),
+            None => Fields::of_map(Map::new(), here),
         };
         if !self.calls.contains_key(&index) {
             if self.calls.len() >= MOST {

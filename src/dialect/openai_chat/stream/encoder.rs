@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::dialect::openai_chat::encode::reasoning_detail;
 use crate::dialect::openai_chat::{DIALECT, wire};
 use crate::dialect::{Asked, Object, StreamEncoder, sse};
-use crate::ir::{ApiError, CallKind, Carry, Content, Delta, Event, Finish, Part, PartAt, Source, Start, Usage};
+use crate::ir::{ApiError, CallKind, Carry, Content, Delta, Event, Finish, Losses, Part, PartAt, Source, Start, Usage};
 
 /// Writes one stream.
 #[derive(Clone, Debug)]
@@ -26,6 +26,7 @@ pub struct Encoder {
     choices: BTreeMap<u32, State>,
     started: bool,
     over: bool,
+    losses: Losses,
 }
 
 /// What has been said of a choice.
@@ -72,7 +73,7 @@ impl StreamEncoder for Encoder {
             Event::Finish(choice, finish, carry) => self.choice_finish(*choice, finish, carry, out),
             Event::Usage(usage) => self.usage = Some(usage.as_ref().clone()),
             Event::Ping => sse::write_comment(out, "keepalive"),
-            Event::Opaque(_) => {}
+            Event::Opaque(opaque) => self.losses.ignored(opaque.type_name(), DIALECT),
             Event::End(_) => self.end(out),
             Event::Error(error) => self.fail(error, out),
         }
@@ -82,6 +83,10 @@ impl StreamEncoder for Encoder {
         if !self.over {
             self.fail(&ApiError::cut(), out);
         }
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.losses
     }
 }
 
@@ -96,6 +101,7 @@ impl Encoder {
             choices: BTreeMap::new(),
             started: false,
             over: false,
+            losses: Losses::new(),
         }
     }
 
@@ -183,17 +189,18 @@ impl Encoder {
                     Source::Url { url, .. } => Some(url.clone()),
                     Source::FileId { .. } | Source::Text { .. } => None,
                 };
+                if url.is_none() {
+                    self.losses.ignored("content", DIALECT);
+                }
                 if let Some(url) = url {
                     let image = json!({"type": "image_url", "image_url": {"url": url}, "index": state.images});
                     state.images += 1;
                     chunks.push(json!({"images": [image]}));
                 }
             }
-            Content::Text(_)
-            | Content::Refusal(_)
-            | Content::Reasoning(_)
-            | Content::ToolResult(_)
-            | Content::Opaque(_) => {}
+            Content::ToolResult(_) => self.losses.ignored("content", DIALECT),
+            Content::Opaque(opaque) => self.losses.ignored(opaque.type_name(), DIALECT),
+            Content::Text(_) | Content::Refusal(_) | Content::Reasoning(_) => {}
         }
         state.parts.insert(at.part, open);
         for delta in chunks {
@@ -240,7 +247,10 @@ impl Encoder {
             }
             Delta::Citation(citation) => {
                 let len = state.written.saturating_sub(open.offset);
-                state.annotations.extend(wire::citation_to(citation, open.offset, len));
+                match wire::citation_to(citation, open.offset, len) {
+                    Some(annotation) => state.annotations.push(annotation),
+                    None => self.losses.ignored("annotations", DIALECT),
+                }
                 return;
             }
             Delta::Logprobs(logprobs) => {
@@ -286,6 +296,7 @@ impl Encoder {
             .with("logprobs", Value::Null)
             .with("finish_reason", word)
             .with_some("native_finish_reason", native)
+            .with_some("stop_reason", finish.stop_sequence.clone())
             .carrying(carry, DIALECT);
         self.write(Value::from(body), "null", out);
         if let Some(state) = self.choices.get_mut(&choice) {

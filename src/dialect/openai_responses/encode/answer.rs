@@ -39,7 +39,11 @@ pub(in crate::dialect::openai_responses) fn response(response: &Response, asked:
     let head =
         head(asked, response.id.as_deref(), model, response.created, response.service_tier.as_deref(), &Carry::NONE);
     body.put_defaults(&head);
-    let ending = first.and_then(|choice| choice.finish.as_ref()).map(wire::finish_to);
+    let finish = first.and_then(|choice| choice.finish.as_ref());
+    if finish.is_some_and(|finish| finish.stop_sequence.is_some()) {
+        losses.ignored("stop_sequence", DIALECT);
+    }
+    let ending = finish.map(wire::finish_to);
     let mut status = ending.as_ref().map_or("completed", |ending| ending.status);
     let mut error = Value::Null;
     if let Some(said) = &response.error {

@@ -17,8 +17,8 @@ use crate::dialect::openai_responses::namespace::Namespaces;
 use crate::dialect::openai_responses::{DIALECT, wire};
 use crate::dialect::{Asked, Object, StreamEncoder, sse};
 use crate::ir::{
-    ApiError, Attach, CallKind, Carry, Citation, Content, Delta, Event, Finish, FinishReason, Logprob, Opaque, Origin,
-    Part, Reasoning, ReasoningText, Seal, SealKind, Sequencer, Start, TextKind, ToolCall, Usage,
+    ApiError, Attach, CallKind, Carry, Citation, Content, Delta, Event, Finish, FinishReason, Logprob, Losses, Opaque,
+    Origin, Part, Reasoning, ReasoningText, Seal, SealKind, Sequencer, Start, TextKind, ToolCall, Usage,
 };
 
 /// Writes one stream.
@@ -38,6 +38,7 @@ pub struct Encoder {
     finish: Option<Finish>,
     started: bool,
     over: bool,
+    losses: Losses,
 }
 
 /// The message that is being written.
@@ -69,8 +70,11 @@ impl StreamEncoder for Encoder {
                 false
             }
         };
-        if self.over || is_other {
+        if self.over {
             return;
+        }
+        if is_other {
+            return self.losses.ignored("n", DIALECT);
         }
         let mut sequencer = std::mem::take(&mut self.sequencer);
         sequencer.push(event.clone(), &mut |event| self.write(event, out));
@@ -84,6 +88,10 @@ impl StreamEncoder for Encoder {
         if !self.over {
             self.fail(&ApiError::cut(), out);
         }
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.losses
     }
 }
 
@@ -103,6 +111,7 @@ impl Encoder {
             finish: None,
             started: false,
             over: false,
+            losses: Losses::new(),
         }
     }
 
@@ -115,10 +124,15 @@ impl Encoder {
             Event::PartStart(_, part) => self.part_start(*part, out),
             Event::Delta(_, delta) => self.delta(delta, out),
             Event::PartStop(_, carry) => self.part_stop(carry, out),
-            Event::Finish(_, finish, _) => self.finish = Some(*finish),
+            Event::Finish(_, finish, _) => {
+                if finish.stop_sequence.is_some() {
+                    self.losses.ignored("stop_sequence", DIALECT);
+                }
+                self.finish = Some(*finish);
+            }
             Event::Usage(usage) => self.usage(*usage),
             Event::Ping => sse::write_comment(out, "keepalive"),
-            Event::Opaque(_) => {}
+            Event::Opaque(opaque) => self.losses.ignored(opaque.type_name(), DIALECT),
             Event::End(_) => self.end(out),
             Event::Error(error) => self.fail(&error, out),
         }
@@ -159,12 +173,13 @@ impl Encoder {
             Content::Reasoning(_) => self.thoughts_start(part, out),
             Content::Media(media) => {
                 self.close_message(out);
-                if let Some(item) = image_item(media, self.id("ig"), &part.carry) {
-                    self.image(&item, out);
+                match image_item(media, self.id("ig"), &part.carry) {
+                    Some(item) => self.image(&item, out),
+                    None => self.losses.ignored("content", DIALECT),
                 }
             }
             Content::Opaque(opaque) => self.opaque(opaque, &part.carry, out),
-            Content::ToolResult(_) => {}
+            Content::ToolResult(_) => self.losses.ignored("content", DIALECT),
         }
     }
 
@@ -295,7 +310,9 @@ impl Encoder {
     }
 
     fn opaque(&mut self, opaque: &Opaque, carry: &Carry, out: &mut Vec<u8>) {
-        let Some(own) = opaque.for_dialect(DIALECT) else { return };
+        let Some(own) = opaque.for_dialect(DIALECT) else {
+            return self.losses.ignored(opaque.type_name(), DIALECT);
+        };
         if carry.has_note(DIALECT, "in_message") {
             self.speak(carry, out);
             self.emit_in_message("response.content_part.added", format_args!("\"part\":{own}"), out);
@@ -378,7 +395,9 @@ impl Encoder {
     }
 
     fn annotation(&mut self, citation: &Citation, length: u64, number: usize, out: &mut Vec<u8>) {
-        let Some(annotation) = wire::citation_to(citation, length) else { return };
+        let Some(annotation) = wire::citation_to(citation, length) else {
+            return self.losses.ignored("annotations", DIALECT);
+        };
         let number = number.saturating_sub(1);
         let fields = format_args!("\"annotation_index\":{number},\"annotation\":{annotation}");
         self.emit_in_message("response.output_text.annotation.added", fields, out);

@@ -402,7 +402,7 @@ fn foreign_finish_reasons_never_become_a_clean_end() {
         (FinishReason::Stop, "end_turn", "completed", None, None),
         (FinishReason::StopSequence, "stop_sequence", "completed", None, None),
         (FinishReason::ToolUse, "tool_use", "completed", None, None),
-        (FinishReason::Pause, "pause_turn", "completed", None, Some("pause_turn")),
+        (FinishReason::Pause, "pause_turn", "incomplete", Some("max_output_tokens"), Some("pause_turn")),
         (FinishReason::MaxTokens, "max_tokens", "incomplete", Some("max_output_tokens"), None),
         (
             FinishReason::ContextWindow,
