@@ -32,7 +32,7 @@ mod usage;
 
 pub use carry::{Carry, Dialect, Opaque, Origin};
 pub use content::{
-    CacheHint, CacheTtl, CallKind, Citation, Content, Logprob, Media, MediaKind, Outcome, Part, Reasoning,
+    CacheHint, CacheTtl, CallKind, Citation, Content, Logprob, Media, MediaKind, Outcome, Part, Place, Reasoning,
     ReasoningText, Source, Text, TextKind, ToolCall, ToolResult,
 };
 pub use error::{ApiError, ErrorKind};

@@ -8,6 +8,7 @@
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 mod answers;
 mod assemble;
+mod called;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test may panic")]
 mod chat_and_gemini;

@@ -224,7 +224,9 @@ fn ignored(losses: &Losses) -> Option<HeaderValue> {
 
 /// What the request lost, and what the answer lost beside that.
 fn with(ignored: Option<&HeaderValue>, unsaid: &str) -> Option<HeaderValue> {
-    let Some(ignored) = ignored.and_then(|names| names.to_str().ok()) else { return HeaderValue::from_str(unsaid).ok() };
+    let Some(ignored) = ignored.and_then(|names| names.to_str().ok()) else {
+        return HeaderValue::from_str(unsaid).ok();
+    };
     let is_new = |name: &&str| !ignored.split(',').any(|known| known == *name);
     let names = std::iter::once(ignored).chain(unsaid.split(',').filter(is_new));
     HeaderValue::from_str(&names.collect::<Vec<_>>().join(",")).ok()

@@ -15,6 +15,25 @@ pub struct Part {
     pub cache: Option<CacheHint>,
     /// Fields of the node that the codec does not know.
     pub carry: Carry,
+    /// Where it stood in the list that the caller wrote.
+    pub place: Place,
+}
+
+/// Where something stood in the list that its caller wrote: for naming it to that caller. It is no part of what is said, so
+/// that things are equal wherever they stood.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place(pub u32);
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl From<usize> for Place {
+    fn from(index: usize) -> Self {
+        Self(u32::try_from(index).unwrap_or(u32::MAX))
+    }
 }
 
 /// The kinds of parts.
@@ -231,7 +250,7 @@ pub enum CacheTtl {
 impl Part {
     /// A part with nothing but its content.
     pub fn new(content: Content) -> Self {
-        Self { content, seal: None, cache: None, carry: Carry::NONE }
+        Self { content, seal: None, cache: None, carry: Carry::NONE, place: Place::default() }
     }
 
     /// A text.
@@ -248,6 +267,13 @@ impl Part {
     #[must_use]
     pub fn carrying(mut self, carry: Carry) -> Self {
         self.carry = carry;
+        self
+    }
+
+    /// The same part, from this place of a list.
+    #[must_use]
+    pub fn at(mut self, index: usize) -> Self {
+        self.place = index.into();
         self
     }
 

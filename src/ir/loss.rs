@@ -7,6 +7,9 @@ use std::fmt;
 /// Loose fields that name something which a provider keeps, and without which the answer would be to another question.
 const KEPT: &[&str] = &["previous_response_id", "conversation", "prompt", "container", "cachedContent"];
 
+/// Objects that only hold fields together: what is lost is in them.
+const GROUPS: &[&str] = &["generationConfig", "toolConfig"];
+
 /// One thing that was lost, and how bad that is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
@@ -87,6 +90,11 @@ impl Losses {
                     key.as_str(),
                     format!("names what the provider of {dialect} keeps, and {target} cannot read"),
                 );
+            } else if let Value::Object(inner) = value
+                && GROUPS.contains(&key.as_str())
+            {
+                let said = inner.iter().filter(|(_, value)| !says_nothing(value));
+                said.for_each(|(inner, _)| self.ignored(format!("{prefix}{key}.{inner}"), target));
             } else {
                 self.ignored(format!("{prefix}{key}"), target);
             }
@@ -99,6 +107,11 @@ impl Losses {
         for (key, _) in unsaid.filter(|_| whose != caller) {
             self.ignored(key.as_str(), caller);
         }
+    }
+
+    /// Calls the fields by other names.
+    pub fn rename(&mut self, called: impl Fn(&str) -> String) {
+        self.0.iter_mut().for_each(|loss| loss.field = called(&loss.field));
     }
 
     /// The first loss that must be refused.
@@ -116,14 +129,14 @@ impl Losses {
         self.0.is_empty()
     }
 
-    /// The top-level names for `x-llm-gateway-ignored`: `logit_bias,seed`; each once.
+    /// The names for `x-llm-gateway-ignored`, lists as a whole: `seed,text.verbosity,messages`; each once.
     ///
     /// A name is said in 64 characters at most, with question marks for those that no header holds.
     pub fn header(&self) -> Option<String> {
         const LONGEST: usize = 64;
         let mut names: Vec<String> = Vec::new();
         for loss in &self.0 {
-            let name = loss.field.split(['.', '[']).next().unwrap_or(&loss.field);
+            let name = loss.field.split('[').next().unwrap_or(&loss.field);
             let sayable = |letter: char| if letter.is_ascii_graphic() && letter != ',' { letter } else { '?' };
             let name: String = name.chars().take(LONGEST).map(sayable).collect();
             if !name.is_empty() && !names.contains(&name) {
@@ -155,14 +168,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_header_names_each_field_once_and_by_its_top() {
+    fn the_header_names_each_field_once_and_lists_as_a_whole() {
         let mut losses = Losses::new();
         losses.ignored("seed", Dialect::Anthropic);
         losses.ignored("messages[0].name", Dialect::Anthropic);
         losses.ignored("messages[1].name", Dialect::Anthropic);
         losses.ignored("seed", Dialect::Anthropic);
-        assert_eq!(losses.header().as_deref(), Some("seed,messages"));
-        assert_eq!(losses.iter().count(), 3);
+        losses.ignored("text.verbosity", Dialect::Anthropic);
+        assert_eq!(losses.header().as_deref(), Some("seed,messages,text.verbosity"));
+        assert_eq!(losses.iter().count(), 4);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A request.
 
-use super::{Carry, Dialect, Output, Part, ReasoningAsk, Tool, ToolChoice};
+use super::{Carry, Dialect, Output, Part, Place, ReasoningAsk, Tool, ToolChoice};
 use serde_json::{Map, Number, Value};
 
 /// A request, whoever spoke it. All that is `None` or empty was not said.
@@ -73,6 +73,8 @@ pub struct Message {
     pub name: Option<String>,
     /// Fields that the codec does not know, and how it was written.
     pub carry: Carry,
+    /// Where it stood in the list that the caller wrote.
+    pub place: Place,
 }
 
 /// Who speaks.
@@ -160,7 +162,14 @@ impl Request {
 impl Message {
     /// A message with nothing carried.
     pub fn new(role: Role, parts: Vec<Part>) -> Self {
-        Self { role, parts, name: None, carry: Carry::NONE }
+        Self { role, parts, name: None, carry: Carry::NONE, place: Place::default() }
+    }
+
+    /// The same message, from this place of a list.
+    #[must_use]
+    pub fn at(mut self, index: usize) -> Self {
+        self.place = index.into();
+        self
     }
 }
 

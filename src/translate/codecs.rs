@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::called::called;
 use super::{Strictness, Upstream, judge};
 use crate::dialect::{
     Asked, Codec, Dialect, Encoded, EncodedRequest, RequestHead, StreamDecoder, StreamEncoder, Target, anthropic,
@@ -91,7 +92,8 @@ pub(super) fn encode_value(
     target: &Target,
     strictness: Strictness,
 ) -> Result<EncodedRequest, Fault> {
-    let encoded = with_codec!(target.dialect, C => C::encode_request(request, target));
+    let mut encoded = with_codec!(target.dialect, C => C::encode_request(request, target));
+    encoded.losses.rename(|field| called(request, field));
     judge(&encoded.losses, strictness)?;
     Ok(encoded)
 }

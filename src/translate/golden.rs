@@ -108,7 +108,7 @@ fn what_real_answers_lose_on_the_way_is_listed() {
     for from in Dialect::ALL {
         for to in Dialect::ALL.into_iter().filter(|to| *to != from) {
             let (mut whole, mut streamed) = (BTreeMap::new(), BTreeMap::new());
-            let mut count = |losses: &Losses, into: &mut BTreeMap<String, u32>| {
+            let count = |losses: &Losses, into: &mut BTreeMap<String, u32>| {
                 losses.iter().for_each(|loss| *into.entry(loss.field.clone()).or_default() += 1);
             };
             for sample in answers(from) {

@@ -350,9 +350,9 @@ mod tests {
         request.spoken_in = Some(Dialect::Gemini);
         let target = Target::unlimited(CHAT, "gpt-4.1");
         let upstream = encode(&request, &target, Strictness::Report).unwrap();
-        assert_eq!(upstream.losses.header().as_deref(), Some("top_k"));
+        assert_eq!(upstream.losses.header().as_deref(), Some("generationConfig.topK"));
         let fault = encode(&request, &target, Strictness::Refuse).unwrap_err();
-        assert_eq!((fault.kind.status(), fault.param.as_deref()), (400, Some("top_k")));
+        assert_eq!((fault.kind.status(), fault.param.as_deref()), (400, Some("generationConfig.topK")));
         let deep = format!("{{\"model\": \"x\", \"messages\": {}", "[".repeat(100_000));
         assert_eq!(decode(CHAT, deep.as_bytes(), &RequestHead::default()).unwrap_err().kind, FaultKind::InvalidJson);
     }

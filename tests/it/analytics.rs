@@ -86,7 +86,10 @@ async fn what_an_answer_loses_is_told_to_the_caller_and_to_posthog() {
     assert_eq!(stream.headers()["x-llm-gateway-ignored"], "top_k");
     let text = stream.text().await.unwrap();
     let comment = text.find("\n\n: x-llm-gateway-ignored: logprobs\n\n").unwrap();
-    assert!(text.find("content_block_stop").unwrap() < comment && comment < text.find("message_delta").unwrap(), "{text}");
+    assert!(
+        text.find("content_block_stop").unwrap() < comment && comment < text.find("message_delta").unwrap(),
+        "{text}"
+    );
     taken(&posthog, 2).await;
     for event in posthog.events() {
         assert_eq!(property(&event, "llm_gateway_ignored_fields"), &json!(["top_k", "logprobs"]));

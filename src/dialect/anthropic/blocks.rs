@@ -227,7 +227,8 @@ pub(super) fn content(fields: &mut Fields<'_>, notes: &mut Carry) -> Result<Vec<
             notes.note(DIALECT, "content", "blocks");
             let here = fields.path();
             let path = here.key("content");
-            list.into_iter().enumerate().map(|(index, value)| read(value, path.index(index))).collect()
+            let blocks = list.into_iter().enumerate();
+            blocks.map(|(index, value)| Ok(read(value, path.index(index))?.at(index))).collect()
         }
         Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => {
             Err(fields.invalid("content", "a string or an array of content blocks"))

@@ -17,7 +17,7 @@ pub(super) fn request(body: Value) -> Result<Request, Fault> {
     let mut messages = Vec::new();
     let list = Path::ROOT.key("messages");
     for (index, value) in fields.array("messages")?.ok_or_else(|| list.missing())?.into_iter().enumerate() {
-        messages.push(message(value, list.index(index))?);
+        messages.push(message(value, list.index(index))?.at(index));
     }
     reattach(&mut messages);
 
@@ -89,7 +89,8 @@ fn instructions(fields: &mut Fields<'_>) -> Result<Option<Message>, Fault> {
         Some(Value::Array(list)) => {
             notes.note(DIALECT, "content", "blocks");
             let blocks = list.into_iter().enumerate();
-            blocks.map(|(index, value)| blocks::read(value, path.index(index))).collect::<Result<_, _>>()?
+            let blocks = blocks.map(|(index, value)| Ok(blocks::read(value, path.index(index))?.at(index)));
+            blocks.collect::<Result<_, Fault>>()?
         }
         Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => {
             return Err(path.invalid("a string or an array of text blocks"));

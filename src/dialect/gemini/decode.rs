@@ -36,7 +36,7 @@ pub(super) fn request(body: Value, head: &RequestHead) -> Result<Request, Fault>
     let mut messages = Vec::new();
     let contents = Path::ROOT.key("contents");
     for (index, value) in list(&mut fields, "contents")?.ok_or_else(|| contents.missing())?.into_iter().enumerate() {
-        messages.push(content(value, contents.index(index))?);
+        messages.push(content(value, contents.index(index))?.at(index));
     }
     match_calls(&mut messages);
     reattach(&mut messages);
@@ -91,7 +91,7 @@ fn content(value: Value, path: Path<'_>) -> Result<Message, Fault> {
         None => notes.note(DIALECT, "no_parts", true),
         Some(values) => {
             for (index, value) in values.into_iter().enumerate() {
-                parts.push(part_from(value, places.index(index))?);
+                parts.push(part_from(value, places.index(index))?.at(index));
             }
         }
     }
@@ -100,7 +100,7 @@ fn content(value: Value, path: Path<'_>) -> Result<Message, Fault> {
     }
     let mut carry = fields.carry(DIALECT);
     carry.merge(notes);
-    Ok(Message { role, parts, name: None, carry })
+    Ok(Message { carry, ..Message::new(role, parts) })
 }
 
 /// Reads `systemInstruction`: its role means nothing.
@@ -110,13 +110,13 @@ fn instructions(value: Value, path: Path<'_>) -> Result<Message, Fault> {
     let places = path.key("parts");
     let mut parts = Vec::new();
     for (index, value) in list(&mut fields, "parts")?.unwrap_or_default().into_iter().enumerate() {
-        parts.push(part_from(value, places.index(index))?);
+        parts.push(part_from(value, places.index(index))?.at(index));
     }
     let mut carry = fields.carry(DIALECT);
     if let Some(role) = role {
         carry.note(DIALECT, "role", role);
     }
-    Ok(Message { role: Role::System, parts, name: None, carry })
+    Ok(Message { carry, ..Message::new(Role::System, parts) })
 }
 
 /// Gives calls and results without an id one: results belong to the calls of the turn before them, by their names and in

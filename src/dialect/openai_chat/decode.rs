@@ -21,7 +21,7 @@ pub(super) fn request(body: Value) -> Result<Request, Fault> {
     let mut messages = Vec::new();
     let list = Path::ROOT.key("messages");
     for (index, value) in fields.array("messages")?.ok_or_else(|| list.missing())?.into_iter().enumerate() {
-        messages.push(message(value, list.index(index))?);
+        messages.push(message(value, list.index(index))?.at(index));
     }
     reattach(&mut messages);
     tell_custom_results(&mut messages);
@@ -238,7 +238,7 @@ fn message(value: Value, path: Path<'_>) -> Result<Message, Fault> {
     }
     let mut carry = fields.carry(DIALECT);
     carry.merge(notes);
-    Ok(Message { role, parts, name, carry })
+    Ok(Message { name, carry, ..Message::new(role, parts) })
 }
 
 /// Reads an assistant's message: thoughts, text, refusal, calls.
@@ -255,7 +255,7 @@ fn assistant(fields: &mut Fields<'_>, parts: &mut Vec<Part>, notes: &mut Carry) 
         let here = fields.path();
         let list = here.key("tool_calls");
         for (index, call) in calls.into_iter().enumerate() {
-            parts.push(tool_call(call, list.index(index))?);
+            parts.push(tool_call(call, list.index(index))?.at(index));
         }
     }
     Ok(())
@@ -270,7 +270,7 @@ fn thoughts(fields: &mut Fields<'_>, parts: &mut Vec<Part>) -> Result<(), Fault>
         let here = fields.path();
         let list = here.key("reasoning_details");
         for (index, detail) in fields.array("reasoning_details")?.unwrap_or_default().into_iter().enumerate() {
-            parts.push(reasoning_detail(Fields::of(detail, list.index(index))?)?);
+            parts.push(reasoning_detail(Fields::of(detail, list.index(index))?)?.at(index));
         }
         return Ok(());
     }
@@ -347,7 +347,7 @@ fn content(fields: &mut Fields<'_>, parts: &mut Vec<Part>, notes: &mut Carry) ->
             let here = fields.path();
             let path = here.key("content");
             for (index, value) in list.into_iter().enumerate() {
-                parts.push(content_part(value, path.index(index))?);
+                parts.push(content_part(value, path.index(index))?.at(index));
             }
         }
         Some(Value::Bool(_) | Value::Number(_) | Value::Object(_) | Value::Null) => {
@@ -416,7 +416,7 @@ fn content_part(value: Value, path: Path<'_>) -> Result<Part, Fault> {
     if let Some(rest) = inner_rest {
         note_rest(&mut carry, "inner", rest);
     }
-    Ok(Part { content, seal: None, cache, carry })
+    Ok(Part { cache, ..Part::new(content).carrying(carry) })
 }
 
 /// A file's bytes: a data URL by OpenAI's reference; bare base64 is taken for the same without a type. Some callers give an

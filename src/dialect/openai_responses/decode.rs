@@ -101,7 +101,7 @@ fn input(fields: &mut Fields<'_>, tools: &mut Vec<Tool>, notes: &mut Carry) -> R
             additional.push(json!([messages.len(), value]));
             tools.extend(tools::additional(value, here)?);
         } else {
-            messages.push(item::input_item(value, here)?);
+            messages.push(item::input_item(value, here)?.at(index));
         }
     }
     if !additional.is_empty() {

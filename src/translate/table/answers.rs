@@ -71,7 +71,8 @@ fn fate(provider: Dialect, caller: Dialect, probe: &Probe) -> Fate {
 }
 
 /// What means nothing outside of its own dialect.
-const MEANINGLESS: &[&str] = &["`system_fingerprint`", "`context_management`, `container`", "`createTime`, `avgLogprobs`"];
+const MEANINGLESS: &[&str] =
+    &["`system_fingerprint`", "`context_management`, `container`", "`createTime`, `avgLogprobs`"];
 
 /// The first of some losses that is an approximation.
 trait FirstApproximated {
@@ -373,8 +374,7 @@ pub(super) fn finish_reasons() -> String {
 }
 
 /// The words for an answer that is all there.
-const CLEAN: &[&str] =
-    &["stop", "tool_calls", "completed", "end_turn", "stop_sequence", "tool_use", "STOP"];
+const CLEAN: &[&str] = &["stop", "tool_calls", "completed", "end_turn", "stop_sequence", "tool_use", "STOP"];
 
 /// How a whole answer ends, as its reader reads it: why, and what it took.
 fn ending(caller: Dialect, body: &Value) -> (Option<FinishReason>, [Option<u64>; 3]) {

@@ -41,13 +41,14 @@ fn sent(caller: Dialect, provider: Dialect, body: &Value) -> Result<(String, Vec
             let losses = upstream.losses.iter().cloned().collect();
             Ok((String::from_utf8(upstream.body).unwrap() + &undone, losses))
         }
-        Err(fault) => Err(generally(&fault.message, provider)),
+        Err(fault) => Err(generally(&fault.message, fault.param.as_deref(), provider)),
     }
 }
 
 /// A reason without the place and the provider's name.
-fn generally(reason: &str, provider: Dialect) -> String {
-    let reason = reason.strip_prefix("messages[0].content[0] ").or(reason.strip_prefix("tools[0] ")).unwrap_or(reason);
+fn generally(reason: &str, field: Option<&str>, provider: Dialect) -> String {
+    let place = field.filter(|field| field.contains('['));
+    let reason = place.and_then(|place| reason.strip_prefix(place)).unwrap_or(reason).trim_start();
     let (named, spoken) = (provider.to_string(), super::title(provider));
     let general = reason.replace(&format!("exist in {named}"), "exist there").replace(&named, "that provider");
     general

@@ -105,12 +105,10 @@ impl Encoder {
             }
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Ping => sse::write_named(out, "ping", r#"{"type": "ping"}"#),
-            Event::Opaque(opaque) => {
-                match opaque.for_dialect(DIALECT) {
-                    Some(own) => sse::write_named_json(out, opaque.type_name(), own),
-                    None => self.losses.ignored(opaque.type_name(), DIALECT),
-                }
-            }
+            Event::Opaque(opaque) => match opaque.for_dialect(DIALECT) {
+                Some(own) => sse::write_named_json(out, opaque.type_name(), own),
+                None => self.losses.ignored(opaque.type_name(), DIALECT),
+            },
             Event::End(carry) => self.end(&carry, out),
             Event::Error(error) => self.fail(&error, out),
         }
@@ -168,12 +166,10 @@ impl Encoder {
                 first = reasoning.texts.first().map(|text| Delta::Reasoning { text: 0, kind: text.kind, delta: words });
                 reasoning.texts.clear();
             }
-            Content::Opaque(opaque) => {
-                match opaque.for_dialect(DIALECT) {
-                    Some(Value::Object(own)) => self.opaque(own.clone(), out),
-                    Some(_) | None => self.losses.ignored(opaque.type_name(), DIALECT),
-                }
-            }
+            Content::Opaque(opaque) => match opaque.for_dialect(DIALECT) {
+                Some(Value::Object(own)) => self.opaque(own.clone(), out),
+                Some(_) | None => self.losses.ignored(opaque.type_name(), DIALECT),
+            },
             Content::Media(_) | Content::ToolResult(_) => self.losses.ignored("content", DIALECT),
         }
         self.open = Some(Open { at, part, begun: false });

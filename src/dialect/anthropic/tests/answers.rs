@@ -124,7 +124,10 @@ fn no_answer_ends_in_the_seal_of_its_text() {
         let choice = Choice { parts: parts.clone(), finish: Some(finish.clone()), ..Choice::default() };
         let whole = Codec::encode_response(&Response { choices: vec![choice], ..Response::default() }, &asked());
         let content = &whole.body["content"];
-        assert_eq!((&content[0]["type"], &content[1]), (&json!("redacted_thinking"), &json!({"type": "text", "text": "Done."})));
+        assert_eq!(
+            (&content[0]["type"], &content[1]),
+            (&json!("redacted_thinking"), &json!({"type": "text", "text": "Done."}))
+        );
         assert!(whole.losses.is_empty());
         let echoed = json!({"model": "x", "max_tokens": 9000, "messages": [
             {"role": "user", "content": "Go"}, {"role": "assistant", "content": content}, {"role": "user", "content": "On"}]});

@@ -12,8 +12,8 @@ use crate::dialect::gemini::grounding::Grounding;
 use crate::dialect::gemini::{DIALECT, wire};
 use crate::dialect::{Asked, Delivery, Object, StreamEncoder, keepalive, sse};
 use crate::ir::{
-    ApiError, Carry, Citation, Content, Delta, ErrorKind, Event, Finish, Losses, Part, PartAt, Reasoning, ReasoningText,
-    Sequencer, Start, Usage,
+    ApiError, Carry, Citation, Content, Delta, ErrorKind, Event, Finish, Losses, Part, PartAt, Reasoning,
+    ReasoningText, Sequencer, Start, Usage,
 };
 
 /// Writes one stream.

@@ -92,11 +92,12 @@ fn message(mut fields: Fields<'_>) -> Result<Message, Fault> {
     };
     let mut carry = fields.carry(DIALECT).noted(DIALECT, "own", true);
     carry.merge(notes);
-    Ok(Message { role, parts, name: None, carry })
+    Ok(Message { carry, ..Message::new(role, parts) })
 }
 
 fn content(list: Vec<Value>, path: Path<'_>) -> Result<Vec<Part>, Fault> {
-    list.into_iter().enumerate().map(|(index, value)| content_part(value, path.index(index))).collect()
+    let parts = list.into_iter().enumerate();
+    parts.map(|(index, value)| Ok(content_part(value, path.index(index))?.at(index))).collect()
 }
 
 fn result(mut fields: Fields<'_>, kind: CallKind) -> Result<Message, Fault> {

@@ -1,0 +1,266 @@
+//! What a caller calls a field: codecs know it by its place and name in the in-between representation, and whoever reads a
+//! refusal looks for it in what was written.
+
+use crate::dialect::Dialect;
+use crate::ir::{Content, Message, Part, Request};
+
+/// The caller's own path for a field: `input[3].content[0]` for `messages[2].content[0]`, `max_output_tokens` for
+/// `max_tokens`.
+pub(super) fn called(request: &Request, field: &str) -> String {
+    let Some(caller) = request.spoken_in else { return field.to_owned() };
+    if let Some((number, rest)) = indexed(field, "messages") {
+        return in_message(caller, request, number, rest);
+    }
+    if let Some(rest) = field.strip_prefix("system.")
+        && let Some((number, rest)) = indexed(rest, "content")
+    {
+        return in_instructions(caller, request, number) + rest;
+    }
+    let end = field.find(['.', '[']).unwrap_or(field.len());
+    let (head, rest) = field.split_at(end);
+    match word(caller, request, head) {
+        Some(own) => format!("{own}{rest}"),
+        None => field.to_owned(),
+    }
+}
+
+/// The number and what follows, if the path begins with an element of this list.
+fn indexed<'f>(field: &'f str, list: &str) -> Option<(usize, &'f str)> {
+    let (number, rest) = field.strip_prefix(list)?.strip_prefix('[')?.split_once(']')?;
+    Some((number.parse().ok()?, rest))
+}
+
+fn in_message(caller: Dialect, request: &Request, number: usize, rest: &str) -> String {
+    let Some(message) = request.messages.get(number) else { return format!("messages[{number}]{rest}") };
+    let place = message.place.0;
+    let list = match caller {
+        Dialect::OpenAiChat | Dialect::Anthropic => format!("messages[{place}]"),
+        Dialect::OpenAiResponses if is_noted(request, "input", "string") => "input".to_owned(),
+        Dialect::OpenAiResponses => format!("input[{place}]"),
+        Dialect::Gemini => format!("contents[{place}]"),
+    };
+    let part = rest.strip_prefix('.').and_then(|rest| indexed(rest, "content"));
+    match part.and_then(|(part, rest)| Some((message.parts.get(part)?, rest))) {
+        Some((part, rest)) => format!("{list}{}{rest}", in_part(caller, message, part)),
+        None => format!("{list}{rest}"),
+    }
+}
+
+fn in_instructions(caller: Dialect, request: &Request, number: usize) -> String {
+    let message = request.instructions.as_ref();
+    let place = message.and_then(|message| message.parts.get(number)).map_or(0, |part| part.place.0);
+    match caller {
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => "instructions".to_owned(),
+        Dialect::Anthropic if message.is_some_and(|message| message.carry.has_note(caller, "content")) => {
+            format!("system[{place}]")
+        }
+        Dialect::Anthropic => "system".to_owned(),
+        Dialect::Gemini => format!("systemInstruction.parts[{place}]"),
+    }
+}
+
+fn is_noted(request: &Request, key: &str, word: &str) -> bool {
+    request.carry.noted_as(Dialect::OpenAiResponses, key).and_then(|note| note.as_str()) == Some(word)
+}
+
+/// Where a part stands in its message.
+fn in_part(caller: Dialect, message: &Message, part: &Part) -> String {
+    let place = part.place.0;
+    let has_note = |key: &str| message.carry.has_note(caller, key);
+    match caller {
+        Dialect::OpenAiChat => match &part.content {
+            Content::ToolCall(_) => format!(".tool_calls[{place}]"),
+            Content::Refusal(_) if !part.carry.has_note(caller, "in_content") => ".refusal".to_owned(),
+            Content::Reasoning(_)
+                if part.carry.noted_as(caller, "field").is_some_and(|field| field == "reasoning_details") =>
+            {
+                format!(".reasoning_details[{place}]")
+            }
+            Content::Reasoning(_) => ".reasoning_content".to_owned(),
+            Content::ToolResult(_) => ".content".to_owned(),
+            // A message whose role is not known is one node.
+            Content::Opaque(opaque) if opaque.value.get("role").is_some() => String::new(),
+            Content::Text(_) | Content::Media(_) | Content::Opaque(_) | Content::Refusal(_) if has_note("content") => {
+                format!(".content[{place}]")
+            }
+            Content::Text(_) | Content::Media(_) | Content::Opaque(_) | Content::Refusal(_) => ".content".to_owned(),
+        },
+        // All items but messages are one part.
+        Dialect::OpenAiResponses if matches!(part.content, Content::ToolResult(_)) => ".output".to_owned(),
+        Dialect::OpenAiResponses if !has_note("own") => String::new(),
+        Dialect::OpenAiResponses if has_note("content") => ".content".to_owned(),
+        Dialect::OpenAiResponses => format!(".content[{place}]"),
+        Dialect::Anthropic if has_note("content") => format!(".content[{place}]"),
+        Dialect::Anthropic => ".content".to_owned(),
+        Dialect::Gemini => format!(".parts[{place}]"),
+    }
+}
+
+/// The caller's name for a field of the request, where it is another one.
+fn word(caller: Dialect, request: &Request, head: &str) -> Option<&'static str> {
+    match caller {
+        Dialect::OpenAiChat => match head {
+            "max_tokens" if !request.carry.has_note(caller, "max_output") => Some("max_completion_tokens"),
+            _ => None,
+        },
+        Dialect::OpenAiResponses => match head {
+            "messages" => Some("input"),
+            "system" => Some("instructions"),
+            "max_tokens" => Some("max_output_tokens"),
+            "response_format" => Some("text.format"),
+            "verbosity" => Some("text.verbosity"),
+            "logprobs" => Some("top_logprobs"),
+            _ => None,
+        },
+        Dialect::Anthropic => match head {
+            "stop" => Some("stop_sequences"),
+            "response_format" => Some("output_config.format"),
+            "user" => Some("metadata.user_id"),
+            "parallel_tool_calls" => Some("tool_choice.disable_parallel_tool_use"),
+            _ => None,
+        },
+        Dialect::Gemini => match head {
+            "messages" => Some("contents"),
+            "system" => Some("systemInstruction.parts[0]"),
+            "metadata" => Some("labels"),
+            "service_tier" => Some("serviceTier"),
+            "tool_choice" => Some("toolConfig.functionCallingConfig"),
+            "max_tokens" => Some("generationConfig.maxOutputTokens"),
+            "stop" => Some("generationConfig.stopSequences"),
+            "n" => Some("generationConfig.candidateCount"),
+            "temperature" => Some("generationConfig.temperature"),
+            "top_p" => Some("generationConfig.topP"),
+            "top_k" => Some("generationConfig.topK"),
+            "frequency_penalty" => Some("generationConfig.frequencyPenalty"),
+            "presence_penalty" => Some("generationConfig.presencePenalty"),
+            "seed" => Some("generationConfig.seed"),
+            "logprobs" => Some("generationConfig.responseLogprobs"),
+            "top_logprobs" => Some("generationConfig.logprobs"),
+            "response_format" => Some("generationConfig.responseMimeType"),
+            "modalities" => Some("generationConfig.responseModalities"),
+            _ => None,
+        },
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::dialect::{Dialect, RequestHead, Target};
+    use crate::translate::{Strictness, decode, encode};
+
+    /// The field that a request is refused for, on its way to this provider.
+    fn refused(caller: Dialect, provider: Dialect, strictness: Strictness, body: &Value) -> String {
+        let request = decode(caller, body.to_string().as_bytes(), &RequestHead::default()).unwrap();
+        let fault = encode(&request, &Target::unlimited(provider, "m"), strictness).unwrap_err();
+        let field = fault.param.unwrap();
+        assert!(fault.message.starts_with(&format!("{field} ")), "{field}: {}", fault.message);
+        assert_eq!(fault.kind.status(), 400);
+        field
+    }
+
+    #[test]
+    fn what_is_refused_has_the_callers_own_path() {
+        let text = "x";
+        let audio = json!({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}});
+        let chat = |message: Value| json!({"model": "m", "messages": [{"role": "system", "content": text}, message]});
+        let responses = |items: Value| json!({"model": "m", "input": items});
+        let messages = |message: Value| json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": text}, message]});
+        let gemini = |contents: Value| json!({"contents": contents});
+        let user = json!({"role": "user", "content": text});
+        let tools =
+            json!({"type": "additional_tools", "role": "developer", "tools": [{"type": "function", "name": "f"}]});
+        let (anthropic, openai) = (Dialect::Anthropic, Dialect::OpenAiChat);
+        for (caller, provider, body, field) in [
+            (
+                Dialect::OpenAiChat,
+                anthropic,
+                chat(json!({"role": "user", "content": [{"type": "text", "text": "x"}, audio]})),
+                "messages[1].content[1]",
+            ),
+            (
+                Dialect::OpenAiChat,
+                anthropic,
+                chat(json!({"role": "function", "name": "f", "content": "x"})),
+                "messages[1]",
+            ),
+            (
+                Dialect::OpenAiResponses,
+                anthropic,
+                responses(
+                    json!([user, tools, {"role": "user", "content": [{"type": "input_text", "text": "x"}, audio]}]),
+                ),
+                "input[2].content[1]",
+            ),
+            (
+                Dialect::OpenAiResponses,
+                anthropic,
+                responses(json!([user, {"type": "item_reference", "id": "i"}])),
+                "input[1]",
+            ),
+            (
+                Dialect::OpenAiResponses,
+                anthropic,
+                responses(json!([
+                {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+                {"type": "function_call_output", "call_id": "c", "output": [audio]}])),
+                "input[1].output",
+            ),
+            (
+                anthropic,
+                openai,
+                messages(
+                    json!({"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "container_upload", "file_id": "f"}]}),
+                ),
+                "messages[1].content[1]",
+            ),
+            (
+                Dialect::Gemini,
+                anthropic,
+                gemini(json!([{"role": "user", "parts": [{"text": "x"}]}, {"role": "user", "parts": [
+                {"text": "x"}, {"inlineData": {"mimeType": "audio/wav", "data": "AAAA"}}]}])),
+                "contents[1].parts[1]",
+            ),
+            (
+                Dialect::Gemini,
+                anthropic,
+                json!({"systemInstruction": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}}]},
+                "contents": [{"role": "user", "parts": [{"text": "x"}]}]}),
+                "systemInstruction.parts[0]",
+            ),
+            (
+                Dialect::Gemini,
+                anthropic,
+                json!({"generationConfig": {"candidateCount": 3}, "contents": [{"role": "user", "parts": [{"text": "x"}]}]}),
+                "generationConfig.candidateCount",
+            ),
+        ] {
+            assert_eq!(refused(caller, provider, Strictness::Report, &body), field, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_a_strict_caller_would_lose_has_the_callers_own_name() {
+        let chat = json!({"model": "m", "messages": [{"role": "user", "content": "x", "name": "n"}]});
+        let responses = json!({"model": "m", "input": "x", "text": {"verbosity": "low"}});
+        let messages = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}],
+            "tools": [{"name": "f", "input_schema": {"type": "object"}}], "tool_choice": {"type": "auto", "disable_parallel_tool_use": true}});
+        let gemini = |config: Value| json!({"contents": [{"role": "user", "parts": [{"text": "x"}]}], "generationConfig": config});
+        for (caller, provider, body, field) in [
+            (Dialect::OpenAiChat, Dialect::Gemini, chat, "messages[0].name"),
+            (Dialect::OpenAiResponses, Dialect::Gemini, responses, "text.verbosity"),
+            (Dialect::Anthropic, Dialect::Gemini, messages, "tool_choice.disable_parallel_tool_use"),
+            (Dialect::Gemini, Dialect::Anthropic, gemini(json!({"seed": 3})), "generationConfig.seed"),
+            (
+                Dialect::Gemini,
+                Dialect::Anthropic,
+                gemini(json!({"mediaResolution": "MEDIA_RESOLUTION_LOW"})),
+                "generationConfig.mediaResolution",
+            ),
+        ] {
+            assert_eq!(refused(caller, provider, Strictness::Refuse, &body), field, "{body}");
+        }
+    }
+}
