@@ -21,6 +21,7 @@ pub use self::standing::Standing;
 use crate::actors::guarded::{self, Vitals};
 use crate::actors::report::ActorReport;
 use crate::analytics::generation::Generation;
+use crate::analytics::warning::LimitWarning;
 use crate::clock::Clock;
 use crate::config::analytics::Analytics as Settings;
 use crate::store::spool::Depth;
@@ -45,12 +46,22 @@ pub struct Analytics {
     actor: Addr<Clerk>,
 }
 
+/// What there is to be told.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are calls, and a box would cost each of them an allocation")]
+enum Entry {
+    Call(Generation),
+    Warning(LimitWarning),
+}
+
 /// What the handles and the actor have in common.
 #[derive(Debug)]
 struct Shared {
     is_on: bool,
+    /// PostHog is there; a collector of spans alone hears of calls only.
+    wants_warnings: bool,
     is_closed: AtomicBool,
-    buffer: Buffer<Generation>,
+    buffer: Buffer<Entry>,
     /// The first one lies in the buffer.
     begun: Notify,
     /// The buffer is half full.
@@ -76,6 +87,7 @@ impl Analytics {
         let file = if settings.spool.is_some() { FileState::Good } else { FileState::None };
         let shared = Arc::new(Shared {
             is_on: settings.api_key.is_some() || otlp.is_some(),
+            wants_warnings: settings.api_key.is_some(),
             is_closed: AtomicBool::new(false),
             buffer: Buffer::new(Load { events: settings.buffer_events, bytes: settings.buffer_bytes }),
             begun: Notify::new(),
@@ -100,16 +112,26 @@ impl Analytics {
 
     /// Hands in a call that has ended. Never waits; what there is no room for is dropped and counted.
     pub fn record(&self, generation: Generation) {
-        let shared = &self.shared;
-        if !shared.is_on {
-            return;
+        if self.shared.is_on {
+            self.hand_in(Entry::Call(generation));
         }
+    }
+
+    /// Hands in that a limit is nearly used up, in the same way.
+    pub fn warn(&self, warning: LimitWarning) {
+        if self.shared.wants_warnings {
+            self.hand_in(Entry::Warning(warning));
+        }
+    }
+
+    fn hand_in(&self, entry: Entry) {
+        let shared = &self.shared;
         if shared.is_closed.load(Ordering::Acquire) {
             shared.counts.dropped(Dropped::Stopped, 1);
             return;
         }
-        let bytes = generation.held_bytes();
-        match shared.buffer.put(generation, bytes) {
+        let bytes = entry.held_bytes();
+        match shared.buffer.put(entry, bytes) {
             Put::First => shared.begun.notify_one(),
             Put::Behind => {}
             Put::Pressing => shared.pressed.notify_one(),
@@ -161,6 +183,15 @@ impl Analytics {
     /// For `/health/actors`.
     pub fn report(&self) -> ActorReport {
         self.shared.vitals.report()
+    }
+}
+
+impl Entry {
+    fn held_bytes(&self) -> usize {
+        match self {
+            Self::Call(generation) => generation.held_bytes(),
+            Self::Warning(warning) => warning.held_bytes(),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use self::ledger::{Audience, Ledger};
 use self::spenders::Spenders;
 use crate::actors::guarded::{self, Vitals};
 use crate::actors::report::ActorReport;
+use crate::analytics::warning::LimitWarning;
 use crate::clock::Clock;
 use crate::config::SharedConfig;
 use crate::config::products::Product;
@@ -192,9 +193,9 @@ impl Limiter {
 }
 
 impl Reservation {
-    /// Replaces what was reserved by what the call cost.
-    pub fn settle(mut self, actual: NanoUsd) {
-        self.close(actual);
+    /// Replaces what was reserved by what the call cost. Returns the limits that are nearly used up by it.
+    pub fn settle(mut self, actual: NanoUsd) -> Vec<LimitWarning> {
+        self.close(actual)
     }
 
     /// How the call's limits stand.
@@ -212,10 +213,11 @@ impl Reservation {
         self.estimate
     }
 
-    fn close(&mut self, actual: NanoUsd) {
-        if std::mem::replace(&mut self.is_open, false) {
-            self.shared.settle(&self.scope, &self.claims, self.estimate, actual.max(NanoUsd::ZERO));
+    fn close(&mut self, actual: NanoUsd) -> Vec<LimitWarning> {
+        if !std::mem::replace(&mut self.is_open, false) {
+            return Vec::new();
         }
+        self.shared.settle(&self.scope, &self.claims, self.estimate, actual.max(NanoUsd::ZERO))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cli::{Failure, UsageCommand, Whose};
 use crate::config::Config;
-use crate::config::products::{Mode, Per};
+use crate::config::products::Per;
 use crate::ids::{ProductName, TeamId, UserId};
 use crate::limits::scope::{Claim, EndUser, Payer, Scope};
 use crate::money::NanoUsd;
@@ -60,10 +60,7 @@ async fn show(counters: &Counters, config: &Config, whose: &Whose, data: &mut im
         let used = spent.within(length, now);
         let left = (claim.limit - used).max(NanoUsd::ZERO);
         let window = humantime::format_duration(Duration::from_millis(length.as_ms())).to_string();
-        let mode = match claim.mode {
-            Mode::Enforce => "enforce",
-            Mode::Shadow => "shadow",
-        };
+        let mode = claim.mode.name();
         writeln!(
             data,
             "{:8}  {window:>8}  {:>14}  {:>14}  {:>14}  {mode}",

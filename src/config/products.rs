@@ -159,6 +159,16 @@ pub enum Mode {
     Shadow,
 }
 
+impl Mode {
+    /// As settings name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
 /// Dollars in a file: finite, positive, at most a billion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "f64")]

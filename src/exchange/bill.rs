@@ -10,6 +10,7 @@ use bytes::Bytes;
 use url::Url;
 
 use crate::actors::limiter::{Headroom, Limiter, Reservation};
+use crate::analytics::warning::LimitWarning;
 use crate::catalog::cost::{Basis, Cost, Counted, Request, ServiceTier, Tariff};
 use crate::dialect::seen::Seen;
 use crate::dialect::{Dialect, Operation, tokens};
@@ -100,6 +101,7 @@ pub struct Bill {
     operation: Operation,
     progress: Progress,
     cost: Option<Cost>,
+    warnings: Vec<LimitWarning>,
 }
 
 impl Bill {
@@ -116,6 +118,7 @@ impl Bill {
             operation,
             progress: Progress::default(),
             cost: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -164,11 +167,16 @@ impl Bill {
         self.cost
     }
 
+    /// The limits that are nearly used up since it was settled.
+    pub fn take_warnings(&mut self) -> Vec<LimitWarning> {
+        std::mem::take(&mut self.warnings)
+    }
+
     /// Settles, once.
     pub fn settle(&mut self, seen: &Seen) -> Option<Cost> {
         let reservation = self.reservation.take()?;
         let cost = self.due(seen, reservation.estimate());
-        reservation.settle(cost.amount);
+        self.warnings = reservation.settle(cost.amount);
         self.cost = Some(cost);
         Some(cost)
     }

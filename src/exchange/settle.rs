@@ -155,7 +155,11 @@ impl Settlement {
     /// Settles what the call cost, as far as it is known now. Settled once, it stays so.
     pub fn settle(&mut self) {
         self.catch_up();
-        let Some(cost) = self.bill.as_mut().and_then(|bill| bill.settle(&self.seen)) else { return };
+        let Some(bill) = &mut self.bill else { return };
+        let Some(cost) = bill.settle(&self.seen) else { return };
+        for warning in bill.take_warnings() {
+            self.gateway.analytics.warn(warning);
+        }
         if let Some((provider, model)) = &self.served_by
             && cost.amount > NanoUsd::ZERO
         {

@@ -50,7 +50,10 @@ pub struct Counter {
     pub queued: bool,
     /// Which limit it is of, as whoever keeps it numbers them.
     pub limit_number: u16,
-    warned: bool,
+    /// At the last settling the share at which a warning is given was reached.
+    is_over: bool,
+    /// Where a warning was last given.
+    warned_in: Option<Bucket>,
     resets: u64,
 }
 
@@ -139,7 +142,8 @@ impl Counter {
             touched: at,
             queued: false,
             limit_number: 0,
-            warned: false,
+            is_over: false,
+            warned_in: None,
             resets: 0,
         }
     }
@@ -176,17 +180,28 @@ impl Counter {
     }
 
     /// Takes a reservation back, and adds what the call really cost. Says whether that took the counter over `warn_at` of its
-    /// limit.
+    /// limit; not more than once in a bucket.
     pub fn settle(&mut self, estimate: NanoUsd, actual: NanoUsd, at: LedgerTime, warn_at: f64) -> bool {
         self.roll(at);
         self.reserved = (self.reserved - estimate).max(NanoUsd::ZERO);
         self.lease += estimate - actual;
         self.admitted_since += actual - estimate;
+        if actual <= NanoUsd::ZERO {
+            return false;
+        }
+        let was_over = self.is_over && self.standing().used_share(at) >= warn_at;
         self.own.current += actual;
-        let is_over = self.standing().used_share(at) >= warn_at;
-        let crosses = is_over && !self.warned;
-        self.warned = is_over;
+        self.is_over = self.standing().used_share(at) >= warn_at;
+        let crosses = self.is_over && !was_over && self.warned_in != Some(self.bucket);
+        if crosses {
+            self.warned_in = Some(self.bucket);
+        }
         crosses
+    }
+
+    /// What tells this window of the counter from its others: the current bucket, and how often it was reset.
+    pub fn occasion(&self) -> (Bucket, u64) {
+        (self.bucket, self.resets)
     }
 
     /// The counter as it stands.
@@ -248,7 +263,8 @@ impl Counter {
         self.resets = resets;
         self.own = Spent::default();
         self.others = Spent::default();
-        self.warned = false;
+        self.is_over = false;
+        self.warned_in = None;
         self.doubt();
     }
 
@@ -514,6 +530,22 @@ mod tests {
         assert!(!spends(&mut counter, 79));
         assert!(spends(&mut counter, 1));
         assert!(!spends(&mut counter, 1));
+    }
+
+    #[test]
+    fn in_one_bucket_there_is_one_warning_however_often_the_share_is_reached() {
+        let mut counter = counter(100);
+        let spends = |counter: &mut Counter, amount, at| {
+            counter.reserve(NanoUsd(amount));
+            counter.settle(NanoUsd(amount), NanoUsd(amount), at, 0.8)
+        };
+        let edge = HOUR - NOON.0 % HOUR;
+        assert!(spends(&mut counter, 80, NOON));
+        // In the next bucket the old one fades, and is filled up, and fades again.
+        assert!(spends(&mut counter, 20, later(edge + HOUR / 4)));
+        assert!(!spends(&mut counter, 20, later(edge + HOUR / 2)));
+        // And in the one after that.
+        assert!(spends(&mut counter, 60, later(edge + HOUR + HOUR / 8)));
     }
 
     #[test]

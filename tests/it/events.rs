@@ -36,10 +36,14 @@ async fn start() -> (PostHog, TestGateway) {
 
 /// The event of the only call that has been made since there were `before` events.
 async fn after(posthog: &PostHog, before: usize) -> Event {
-    wait::until_true("PostHog's event", || posthog.taken() > before).await;
-    let events = posthog.events();
+    wait::until_true("PostHog's event", || generations(posthog).len() > before).await;
+    let events = generations(posthog);
     assert_eq!(events.len(), before + 1, "one call is one event");
     events[before].clone()
+}
+
+fn generations(posthog: &PostHog) -> Vec<Event> {
+    posthog.events().into_iter().filter(|event| event.event == "$ai_generation").collect()
 }
 
 async fn only(posthog: &PostHog) -> Map<String, Value> {

@@ -28,6 +28,7 @@ use crate::support::wait;
 mod nonsense;
 mod redis;
 mod seen;
+mod warnings;
 
 /// 1000 x 2 + 100 x 8, by a thousand: 0.0028 dollars on gpt-4.1.
 fn chat_answer() -> Reply {

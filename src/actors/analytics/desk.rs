@@ -8,14 +8,13 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use actix_rt::time::{sleep, timeout};
 use tokio::sync::Notify;
 
-use super::Shared;
 use super::buffer::Load;
 use super::counts::Dropped;
 use super::queue::{Head, Lost, Queue};
 use super::spans::{Collector, Spans};
+use super::{Entry, Shared};
 use crate::analytics::event::event;
 use crate::analytics::event::span::span;
-use crate::analytics::generation::Generation;
 use crate::analytics::pack::{Pack, Packer};
 use crate::clock::Clock;
 use crate::config::analytics::Analytics as Settings;
@@ -111,8 +110,8 @@ impl Desk {
 
     /// Writes all calls that have ended by now.
     async fn write_all(&self) {
-        let mut generations = self.shared.buffer.take().into_iter();
-        while let Some((pack, done)) = self.pack(&mut generations) {
+        let mut entries = self.shared.buffer.take().into_iter();
+        while let Some((pack, done)) = self.pack(&mut entries) {
             if let Some(pack) = pack {
                 let lost = self.queue.borrow_mut().push(self.now_ms(), vec![pack], self.clock.now());
                 self.lost(lost);
@@ -125,23 +124,27 @@ impl Desk {
         }
     }
 
-    /// The next calls' events, and what these held; none if there is no call left.
-    fn pack(&self, generations: &mut impl Iterator<Item = Generation>) -> Option<(Option<Pack>, Load)> {
+    /// The next events, and what they held as they waited; none if nothing is left.
+    fn pack(&self, entries: &mut impl Iterator<Item = Entry>) -> Option<(Option<Pack>, Load)> {
         let mut packer = self.packer.borrow_mut();
         let mut done = Load::default();
         while packer.events() < PACK_EVENTS
             && packer.len() < PACK_BYTES
-            && let Some(generation) = generations.next()
+            && let Some(entry) = entries.next()
         {
             done.events += 1;
-            done.bytes += generation.held_bytes();
+            done.bytes += entry.held_bytes();
             if self.writes == Writes::EventAndSpan
-                && let Some(span) = self.written(&generation, span)
+                && let Entry::Call(generation) = &entry
+                && let Some(span) = self.written(|| span(generation))
             {
                 self.spans.push(span);
             }
             if self.settings.api_key.is_some()
-                && let Some(event) = self.written(&generation, event)
+                && let Some(event) = self.written(|| match &entry {
+                    Entry::Call(generation) => event(generation),
+                    Entry::Warning(warning) => warning.event(),
+                })
             {
                 packer.add(&event);
             }
@@ -150,8 +153,8 @@ impl Desk {
     }
 
     /// The event, or the span; none if there is a mistake of ours in it, which costs no other call its event.
-    fn written(&self, generation: &Generation, write: impl Fn(&Generation) -> Vec<u8>) -> Option<Vec<u8>> {
-        let written = catch_unwind(AssertUnwindSafe(|| write(generation)));
+    fn written(&self, write: impl Fn() -> Vec<u8>) -> Option<Vec<u8>> {
+        let written = catch_unwind(AssertUnwindSafe(write));
         if written.is_err() {
             self.shared.counts.dropped(Dropped::Panicked, 1);
         }

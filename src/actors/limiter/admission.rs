@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::ledger::Crossed;
 use super::words::{no_room, refused};
 use super::{Headroom, Shared};
+use crate::analytics::warning::LimitWarning;
 use crate::config::products::Mode;
 use crate::fault::Fault;
 use crate::ids::ProductName;
@@ -157,27 +158,49 @@ impl Shared {
     }
 
     /// Replaces what was reserved by what the call cost.
-    pub(super) fn settle(&self, scope: &Scope, claims: &[Claim], estimate: NanoUsd, actual: NanoUsd) {
+    pub(super) fn settle(
+        &self,
+        scope: &Scope,
+        claims: &[Claim],
+        estimate: NanoUsd,
+        actual: NanoUsd,
+    ) -> Vec<LimitWarning> {
         let warn_at = self.config.load().limits.warn_at;
+        let mut warnings = Vec::new();
         for claim in claims {
             if self.ledger.settle(claim, estimate, actual, warn_at) == Crossed::Yes {
-                self.warn(scope, claim);
+                warnings.push(self.warn(scope, claim));
             }
         }
         self.metrics.settled(&scope.product, actual);
         self.spenders.spent(scope, actual);
+        warnings
     }
 
-    fn warn(&self, scope: &Scope, claim: &Claim) {
+    fn warn(&self, scope: &Scope, claim: &Claim) -> LimitWarning {
         self.metrics.limit(&scope.product, claim.per, LimitEvent::Warned);
+        let Headroom { used, clears, .. } = self.headroom(claim);
+        let warning = LimitWarning {
+            occasion: self.ledger.with(claim.key, |counter, _| counter.occasion()),
+            at: self.ledger.wall(),
+            product: scope.product.clone(),
+            payer: scope.team,
+            claim: *claim,
+            used,
+            clears,
+        };
         tracing::warn!(
             product.name = %scope.product,
             team.id = %scope.team,
             limit.per = claim.per.name(),
+            limit.subject = warning.subject(),
+            limit.mode = claim.mode.name(),
             limit.usd = claim.limit.as_usd(),
+            limit.used_usd = used.as_usd(),
             limit.window_s = claim.key.length().as_ms() / 1000,
             "a spending limit is nearly used up"
         );
+        warning
     }
 
     /// How a limit stands.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dashmap::DashMap;
 use tokio::sync::{MutexGuard, Notify};
@@ -90,6 +90,11 @@ impl Ledger {
     pub(super) fn now(&self) -> LedgerTime {
         let passed = self.clock.now().saturating_duration_since(self.anchor);
         LedgerTime(self.base_ms.load(Ordering::Relaxed).saturating_add(millis(passed)))
+    }
+
+    /// The calendar's time.
+    pub(super) fn wall(&self) -> SystemTime {
+        self.clock.wall()
     }
 
     /// Sets the time to `to`, which is what the others go by. What was spent stays as old as it was.

@@ -100,6 +100,23 @@ const PROPERTIES: &[(&str, Kind, bool)] = &[
     ("team_id", Kind::Whole, false),
 ];
 
+/// The same of a limit's warning.
+const WARNING: &[(&str, Kind, bool)] = &[
+    ("$lib", Kind::Text, true),
+    ("$lib_version", Kind::Text, true),
+    ("$process_person_profile", Kind::Boolean, true),
+    ("ai_product", Kind::Text, true),
+    ("llm_gateway_limit_per", Kind::Text, true),
+    ("llm_gateway_limit_subject", Kind::Text, true),
+    ("llm_gateway_limit_mode", Kind::Text, true),
+    ("llm_gateway_limit_usd", Kind::Number, true),
+    ("llm_gateway_limit_window_seconds", Kind::Whole, true),
+    ("llm_gateway_used_usd", Kind::Number, true),
+    ("llm_gateway_resets_in_seconds", Kind::Whole, true),
+    ("$groups", Kind::Object, false),
+    ("team_id", Kind::Whole, false),
+];
+
 /// A request as PostHog reads it.
 ///
 /// # Errors
@@ -134,7 +151,11 @@ fn event(value: &Value) -> Result<Event, String> {
     let uuid = text(object.get("uuid"), "uuid")?;
     expect(Uuid::parse_str(&uuid).is_ok(), || format!("{uuid} is no uuid"))?;
     let event = text(object.get("event"), "event")?;
-    expect(event == "$ai_generation", || format!("{event} is not an event of ours"))?;
+    let known = match event.as_str() {
+        "$ai_generation" => PROPERTIES,
+        "llm_gateway_limit_warning" => WARNING,
+        _ => return Err(format!("{event} is not an event of ours")),
+    };
     let distinct_id = text(object.get("distinct_id"), "distinct_id")?;
     // PostHog cuts longer ones.
     expect(!distinct_id.is_empty() && distinct_id.len() <= 200, || format!("distinct_id: {distinct_id}"))?;
@@ -143,14 +164,14 @@ fn event(value: &Value) -> Result<Event, String> {
         return Err("an event has no properties".to_owned());
     };
     expect(value.to_string().len() <= 900 * 1024, || "an event has more than 900 KiB".to_owned())?;
-    for (name, kind, is_needed) in PROPERTIES {
+    for (name, kind, is_needed) in known {
         match properties.get(*name) {
             None => expect(!is_needed, || format!("an event lacks {name}"))?,
             Some(value) => expect(kind.allows(value), || format!("{name} is no {kind:?}: {value}"))?,
         }
     }
     for name in properties.keys().filter(|name| name.starts_with('$')) {
-        let known = PROPERTIES.iter().any(|(known, ..)| known == name);
+        let known = known.iter().any(|(known, ..)| known == name);
         // Names of the vendors' own that PostHog shows as they are.
         let is_passed = name.starts_with("$feature/") || name.starts_with("$ai_");
         expect(known || is_passed, || format!("{name} is a name that PostHog keeps for itself"))?;
