@@ -50,6 +50,10 @@ pub(crate) fn event(payload: &[u8], seen: &mut Seen) {
     if element.error.is_some() {
         seen.error = error::parse(Dialect::Gemini, 0, payload);
     }
+    // Elements say what has been taken so far; what comes in one that does not is counted.
+    if element.usage_metadata.is_none() {
+        seen.passed(payload, &[br#""text""#, br#""stringValue""#]);
+    }
     answer(element, seen);
 }
 

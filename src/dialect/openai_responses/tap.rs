@@ -50,6 +50,10 @@ struct Item {
     action: Option<Value>,
 }
 
+/// In tokens, on average over what OpenAI's models are known to have answered.
+const AROUND_MESSAGE: u64 = 3;
+const AROUND_CALL: u64 = 12;
+
 /// Takes the data of one event.
 pub(crate) fn event(needles: &Needles, payload: &[u8], seen: &mut Seen) {
     if payload.starts_with(b"[DONE]") {
@@ -85,13 +89,25 @@ pub(crate) fn event(needles: &Needles, payload: &[u8], seen: &mut Seen) {
         }
         "error" => seen.error = error::parse(Dialect::OpenAiResponses, 0, payload),
         // Beginnings of items and parts are no content yet.
-        "response.in_progress" | "response.queued" | "response.output_item.added" | "response.content_part.added" => {}
+        "response.output_item.added" => item_added(payload, seen),
+        "response.in_progress" | "response.queued" | "response.content_part.added" => {}
         kind => {
             seen.content = true;
             if kind.ends_with(".delta") {
                 seen.passed(payload, &[br#""delta""#]);
             }
         }
+    }
+}
+
+/// What a message and a tool's call take beside their words and arguments. The path of a patch comes with the beginning only.
+fn item_added(payload: &[u8], seen: &mut Seen) {
+    let has = |mark: &[u8]| memchr::memmem::find(payload, mark).is_some();
+    if has(b"\"type\":\"message\"") {
+        seen.streamed.around(AROUND_MESSAGE);
+    } else if has(b"_call\",") || has(b"\"type\":\"program\"") {
+        seen.streamed.around(AROUND_CALL);
+        seen.passed(payload, &[br#""path""#]);
     }
 }
 
