@@ -169,12 +169,19 @@ impl App {
     /// # Errors
     /// When an address is taken, the database's setting is unusable, or a sandbox does not start. A database that is merely
     /// down is no error: the gateway runs, is not ready, and keeps trying.
-    pub async fn start(mut config: Config, catalog: Catalog, mode: Mode) -> Result<Self, StartError> {
+    pub async fn start(config: Config, catalog: Catalog, mode: Mode) -> Result<Self, StartError> {
+        Self::start_by(Clock::system(), config, catalog, mode).await
+    }
+
+    /// The same, by another clock than the machine's.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub async fn start_by(clock: Clock, mut config: Config, catalog: Catalog, mode: Mode) -> Result<Self, StartError> {
         let sandboxes = match &mode {
             Mode::Serve => Vec::new(),
             Mode::Dev { data } => prepare_dev(&mut config, data).await?,
         };
-        let clock = Clock::system();
         let address = SocketAddr::new(config.server.host, config.server.port);
         let callers = bind(address)?;
         let operators = match &mode {

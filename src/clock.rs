@@ -2,6 +2,7 @@
 //!
 //! Everything that measures or dates asks a [`Clock`], so that a test can move time by hand instead of waiting for it.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,6 +14,8 @@ pub struct Clock(Source);
 enum Source {
     #[default]
     System,
+    /// The machine's own, beside a calendar that can be set.
+    Set(Arc<AtomicI64>),
     Manual(Arc<Manual>),
 }
 
@@ -29,6 +32,18 @@ impl Clock {
         Self(Source::System)
     }
 
+    /// The machine's own time, but for the calendar, which is so many seconds ahead (or behind) until [`Clock::set_ahead`] sets it.
+    pub fn ahead_by(seconds: i64) -> Self {
+        Self(Source::Set(Arc::new(AtomicI64::new(seconds))))
+    }
+
+    /// Sets the calendar of such a clock, as who corrects a machine's time does: nothing else moves.
+    pub fn set_ahead(&self, seconds: i64) {
+        if let Source::Set(ahead) = &self.0 {
+            ahead.store(seconds, Ordering::Relaxed);
+        }
+    }
+
     /// A clock that stands still until [`Clock::advance`] moves it.
     pub fn manual(wall: SystemTime) -> Self {
         Self(Source::Manual(Arc::new(Manual {
@@ -41,7 +56,7 @@ impl Clock {
     /// Monotonic time: for durations and deadlines.
     pub fn now(&self) -> Instant {
         match &self.0 {
-            Source::System => Instant::now(),
+            Source::System | Source::Set(_) => Instant::now(),
             Source::Manual(manual) => manual.started + manual.moved(),
         }
     }
@@ -50,6 +65,7 @@ impl Clock {
     pub fn wall(&self) -> SystemTime {
         match &self.0 {
             Source::System => SystemTime::now(),
+            Source::Set(ahead) => shifted(SystemTime::now(), ahead.load(Ordering::Relaxed)),
             Source::Manual(manual) => manual.started_wall + manual.moved(),
         }
     }
@@ -60,6 +76,12 @@ impl Clock {
             *manual.moved.lock().unwrap_or_else(PoisonError::into_inner) += by;
         }
     }
+}
+
+fn shifted(time: SystemTime, seconds: i64) -> SystemTime {
+    let by = Duration::from_secs(seconds.unsigned_abs());
+    let shifted = if seconds < 0 { time.checked_sub(by) } else { time.checked_add(by) };
+    shifted.unwrap_or(time)
 }
 
 impl Manual {

@@ -25,6 +25,8 @@ use crate::support::gateway::TestGateway;
 use crate::support::proxy::{Proxy, Weather};
 use crate::support::wait;
 
+mod clocks;
+mod fees;
 mod nonsense;
 mod redis;
 mod seen;

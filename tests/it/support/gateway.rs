@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use llm_gateway::app::{App, Mode};
 use llm_gateway::auth::token::DEVELOPMENT_KEY;
 use llm_gateway::catalog::Catalog;
+use llm_gateway::clock::Clock;
 use llm_gateway::config::providers::Kind;
 use llm_gateway::config::{self, Config};
 use llm_gateway::http::State;
@@ -42,6 +43,7 @@ pub(crate) struct Builder {
     toml: String,
     serves: bool,
     key: String,
+    clock: Clock,
 }
 
 /// The providers that are there from the start, and what their settings are called.
@@ -68,6 +70,7 @@ impl TestGateway {
             toml: String::new(),
             serves: false,
             key: DEVELOPMENT_KEY.to_owned(),
+            clock: Clock::system(),
         }
     }
 
@@ -227,6 +230,12 @@ impl Builder {
         self
     }
 
+    /// What time it is for it.
+    pub(crate) fn clock(mut self, clock: &Clock) -> Self {
+        self.clock = clock.clone();
+        self
+    }
+
     /// Starts it, and its sandboxes.
     ///
     /// # Panics
@@ -270,12 +279,13 @@ impl Builder {
         };
         let config = Config::load(environment, load).unwrap().config;
 
+        let clock = self.clock.clone();
         let (ready, is_ready) = oneshot::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             llm_gateway::cli::install_crypto();
             actix_web::rt::System::new().block_on(async move {
-                let app = App::start(config, Catalog::embedded().unwrap(), mode).await.unwrap();
+                let app = App::start_by(clock, config, Catalog::embedded().unwrap(), mode).await.unwrap();
                 let address = app.address();
                 let started =
                     Started { address, operators: app.admin_address().unwrap_or(address), state: app.state().clone() };
