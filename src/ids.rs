@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// A user's number in PostHog's `posthog_user`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -68,18 +69,36 @@ name! {
     /// A model as its provider names it, without a provider's prefix.
     ModelId
 }
-name! {
-    /// Follows one request through logs, answers and events.
-    RequestId
+/// Follows one request through logs, answers and events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId {
+    text: Arc<str>,
+    fresh: Option<Uuid>,
 }
 
 impl RequestId {
     /// The longest request id that is taken over from a caller, in bytes.
     pub const MAX_LEN: usize = 128;
 
+    /// Takes the text as it is.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self { text: text.into(), fresh: None }
+    }
+
     /// A fresh one.
     pub fn generate() -> Self {
-        Self(uuid::Uuid::now_v7().to_string().into())
+        let uuid = Uuid::now_v7();
+        Self { text: uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()).into(), fresh: Some(uuid) }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The same as a UUID that no other request has: none where a caller chose the text.
+    pub fn unique(&self) -> Option<Uuid> {
+        self.fresh
     }
 
     /// The caller's own, where it is sane: printable ASCII without spaces, at most [`Self::MAX_LEN`] bytes.
@@ -87,6 +106,18 @@ impl RequestId {
         let sane = !text.is_empty()
             && text.len() <= Self::MAX_LEN
             && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
-        sane.then(|| Self(text.into()))
+        sane.then(|| Self::new(text))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<&str> for RequestId {
+    fn from(text: &str) -> Self {
+        Self::new(text)
     }
 }

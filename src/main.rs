@@ -3,6 +3,10 @@
 use std::process::ExitCode;
 
 use llm_gateway::{cli, config};
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     cli::run(config::environment())

@@ -48,9 +48,9 @@ pub struct Analytics {
 
 /// What there is to be told.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are calls, and a box would cost each of them an allocation")]
 enum Entry {
-    Call(Generation),
+    /// Large, and moved several times.
+    Call(Box<Generation>),
     Warning(LimitWarning),
 }
 
@@ -111,7 +111,7 @@ impl Analytics {
     }
 
     /// Hands in a call that has ended. Never waits; what there is no room for is dropped and counted.
-    pub fn record(&self, generation: Generation) {
+    pub fn record(&self, generation: Box<Generation>) {
         if self.shared.is_on {
             self.hand_in(Entry::Call(generation));
         }

@@ -4,18 +4,18 @@
 //! what the gateway alone knows is named `llm_gateway_…`. Everything in an event is bounded, whatever callers and providers
 //! say. `docs/events.md` lists all of it.
 
-use std::borrow::Cow;
+use std::ops::Range;
 
-use chrono::{DateTime, SecondsFormat, Utc};
-
-use self::cut::Cut;
+use self::common::CommonParts;
 use self::hints::Hints;
-use self::identity::{Identity, Person};
+use self::identity::Identity;
 use self::json::Json;
-use super::generation::{Content, Extent, Failure, Generation, Preference, Served};
+use self::second::Second;
+use super::generation::{Content, Extent, Failure, Generation};
 use crate::analytics::generation::Answer;
-use crate::dialect::{Dialect, Operation, address};
+use crate::dialect::Dialect;
 
+mod common;
 mod cut;
 mod google;
 mod hints;
@@ -25,10 +25,14 @@ mod json;
 mod numbers;
 mod output;
 mod redact;
+mod second;
 pub mod span;
 
 /// What PostHog calls a call of a model.
 const EVENT: &str = "$ai_generation";
+
+/// How much room is kept for the next event, in bytes.
+const KEPT_ROOM: usize = 64 * 1024;
 
 /// Who says so.
 const LIBRARY: &str = "llm-gateway";
@@ -42,44 +46,72 @@ const LONGEST_SENTENCE: usize = 4096;
 /// The largest usage that is shown as the provider wrote it, in bytes.
 const LARGEST_USAGE: usize = 16 * 1024;
 
-/// The event as PostHog's `/batch/` takes it in its list: a JSON object with `uuid`, `event`, `distinct_id`, `timestamp` and
-/// `properties`, of at most 900 KiB.
-pub fn event(generation: &Generation) -> Vec<u8> {
-    let hints = Hints::read(&generation.headers);
-    let identity = Identity::of(generation, &hints);
-    let mut content = Json::with_capacity(room(generation));
-    // A fragment: the members of an object.
-    content.bytes().push(b'{');
-    let stop = content_of(generation, &mut content);
+/// Writes events. Kept from one to the next: much of an event is the same for many calls.
+#[derive(Debug, Default)]
+pub struct Writer {
+    out: Vec<u8>,
+    common: CommonParts,
+    second: Second,
+}
 
-    let mut json = Json::with_capacity(content.len() + 2048);
-    json.open(b'{');
-    json.member("uuid", generation.uuid.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()));
-    json.member("event", EVENT);
-    json.member("distinct_id", &identity.distinct_id);
-    json.member("timestamp", &timestamp(generation));
-    json.key("properties");
-    json.open(b'{');
-    about(generation, &identity, &hints, stop.as_deref(), &mut json);
-    let room = cut::LIMIT.saturating_sub(json.len() + 128);
-    let (content, cut) = cut::fit(content.into_bytes().split_off(1), room);
+impl Writer {
+    /// The event as PostHog's `/batch/` takes it in its list: a JSON object with `uuid`, `event`, `distinct_id`, `timestamp` and
+    /// `properties`, of at most 900 KiB.
+    pub fn event(&mut self, generation: &Generation) -> &[u8] {
+        let mut out = std::mem::take(&mut self.out);
+        out.clear();
+        out.shrink_to(KEPT_ROOM);
+        out.reserve(room(generation));
+        let mut json = Json::over(out);
+        self.write(generation, &mut json);
+        self.out = json.into_bytes();
+        &self.out
+    }
+
+    fn write(&mut self, generation: &Generation, json: &mut Json) {
+        let hints = Hints::read(&generation.headers);
+        let identity = Identity::of(generation, &hints);
+        json.open(b'{');
+        json.member("uuid", generation.uuid.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()));
+        json.key("timestamp");
+        json.plain(self.second.timestamp(generation.timestamp));
+        json.member("distinct_id", &identity.distinct_id);
+        json.key("properties");
+        json.open(b'{');
+        // First, so that a name that is there again further on has the gateway's own value.
+        hints.write(json);
+        own(generation, &identity, json);
+        let before = json.len();
+        let stop = content_of(generation, json);
+        let content = before..json.len();
+        self.common.write(generation, identity.person, stop.as_deref(), json);
+        json.close(b'}');
+        json.member("event", EVENT);
+        json.close(b'}');
+        if json.len() > cut::LIMIT {
+            cut_down(json, content);
+        }
+    }
+}
+
+/// Cuts the content of an event that is too large.
+fn cut_down(json: &mut Json, content: Range<usize>) {
+    let others = json.len() - content.len();
+    let bytes = json.bytes();
+    let behind = bytes.split_off(content.end);
+    // Without the comma that stands before it.
+    let members = bytes.split_off(content.start).split_off(1.min(content.len()));
+    let (members, cut) = cut::fit(members, cut::LIMIT.saturating_sub(others + 64));
+    if !members.is_empty() {
+        json.raw(&members);
+    }
     if let Some(how) = cut.name() {
         json.member("llm_gateway_cut", how);
     }
-    if !content.is_empty() {
-        json.raw(&content);
-    }
-    json.close(b'}');
-    json.close(b'}');
-    debug_assert!(cut == Cut::No || json.len() <= cut::LIMIT);
-    json.into_bytes()
+    json.bytes().extend_from_slice(&behind);
 }
 
-fn timestamp(generation: &Generation) -> String {
-    DateTime::<Utc>::from(generation.timestamp).to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-/// About how many bytes the content will take.
+/// About how many bytes the event will take.
 fn room(generation: &Generation) -> usize {
     match &generation.content {
         Content::Held { request, answer } => {
@@ -88,9 +120,9 @@ fn room(generation: &Generation) -> usize {
                 Answer::Whole(body) => body.len(),
                 Answer::Stream { .. } => 4096,
             };
-            (request.len() + answer + 512).min(2 * cut::LIMIT)
+            (request.len() + answer + 2560).min(2 * cut::LIMIT)
         }
-        Content::Metadata | Content::Private => 16,
+        Content::Metadata | Content::Private => 2048,
     }
 }
 
@@ -128,138 +160,27 @@ fn content_of(generation: &Generation, json: &mut Json) -> Option<String> {
     stop
 }
 
-/// Writes everything but what was said.
-fn about(generation: &Generation, identity: &Identity<'_>, hints: &Hints<'_>, stop: Option<&str>, json: &mut Json) {
-    // First, so that a name that is there again further on has the gateway's own value.
-    hints.write(json);
-    json.member("$lib", LIBRARY);
-    json.member("$lib_version", env!("CARGO_PKG_VERSION"));
-    json.member("$ai_lib", LIBRARY);
-    json.member("$ai_lib_version", env!("CARGO_PKG_VERSION"));
-    json.member("ai_product", generation.product.as_str());
-    belonging(generation, identity, json);
-    model(generation, json);
-    asked(generation, json);
-    numbers::tokens(generation, json);
-    numbers::money(generation, json);
-    numbers::times(generation, json);
-    ending(generation, stop, json);
-    json.member("llm_gateway_request_id", generation.request_id.as_str());
-    let capture = match generation.content {
-        Content::Held { .. } => "full",
-        Content::Metadata => "metadata",
-        Content::Private => "private",
-    };
-    json.member("llm_gateway_capture", capture);
-}
-
-/// Whose it is, and where it belongs.
-fn belonging(generation: &Generation, identity: &Identity<'_>, json: &mut Json) {
-    if identity.person == Person::Unknown {
-        json.number("$process_person_profile", false);
-    }
-    if let Some(team) = generation.team {
-        json.number("team_id", team.0);
-        json.key("$groups");
-        json.open(b'{');
-        json.number("project", team.0);
-        json.close(b'}');
-    }
+/// Writes what is this call's alone.
+fn own(generation: &Generation, identity: &Identity<'_>, json: &mut Json) {
     json.member("$ai_trace_id", &identity.trace);
     json.member("$ai_span_id", generation.uuid.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()));
+    json.member("llm_gateway_request_id", generation.request_id.as_str());
     if let Some(parent) = identity.parent {
         json.member("$ai_parent_id", parent);
     }
     if let Some(session) = &identity.session {
         json.member("$ai_session_id", session);
     }
-}
-
-/// Which model served, and where.
-fn model(generation: &Generation, json: &mut Json) {
-    let asked = generation.asked.model.as_deref().map(|model| short(model, LONGEST_WORD));
-    let served = generation.served.as_ref();
-    if let Some(model) = served.map(|served| served.model.as_str()).or(asked) {
-        json.member("$ai_model", model);
-        json.member("$ai_span_name", &format!("{} {model}", operation(generation.dialect)));
-    }
-    if let Some(asked) = asked {
-        json.member("llm_gateway_model_asked", asked);
-    }
-    if let Some(answered) = &generation.seen.model {
-        json.member("llm_gateway_model_answered", short(answered, LONGEST_WORD));
-    }
-    let Some(served) = served else { return };
-    json.member("$ai_provider", served.provider.as_str());
-    if let Some(base) = &served.base_url {
-        json.member("$ai_base_url", base.as_str());
-        json.member("$ai_request_url", &request_url(served, base.as_str()));
-    }
-    let is_fallback = match served.choice {
-        Preference::First => false,
-        Preference::Fallback => true,
-    };
-    json.number("llm_gateway_fallback_used", is_fallback);
-    let asked = served.ignored.as_ref().and_then(|fields| fields.to_str().ok());
-    let ignored = [asked, generation.seen.unsaid.as_deref()].into_iter().flatten();
-    let ignored = ignored.flat_map(|fields| short(fields, LONGEST_SENTENCE).split(',').map(str::trim));
-    let mut told: Vec<&str> = Vec::new();
-    ignored.for_each(|field| {
-        if !told.contains(&field) {
-            told.push(field);
-        }
-    });
-    if !told.is_empty() {
-        json.key("llm_gateway_ignored_fields");
-        json.open(b'[');
-        told.into_iter().for_each(|field| json.text(field));
-        json.close(b']');
-    }
-}
-
-/// As OpenTelemetry's conventions for generative models name it.
-fn operation(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Anthropic => "chat",
-        Dialect::Gemini => "generate_content",
-    }
-}
-
-fn request_url(served: &Served, base: &str) -> String {
-    let path = address::path(served.dialect, Operation::Generate, served.delivery, &served.model);
-    format!("{}{}", base.trim_end_matches('/'), path.unwrap_or(Cow::Borrowed("")))
-}
-
-/// What was asked for, in numbers.
-fn asked(generation: &Generation, json: &mut Json) {
-    let asked = &generation.asked;
-    json.number("$ai_stream", generation.delivery.is_stream());
-    if let Some(temperature) = asked.temperature {
-        json.number("$ai_temperature", temperature);
-    }
-    if let Some(most) = asked.max_output_tokens {
-        json.number("$ai_max_tokens", most);
-    }
-}
-
-/// How it ended.
-fn ending(generation: &Generation, stop: Option<&str>, json: &mut Json) {
-    json.number("$ai_http_status", generation.end.status);
-    if let Some(reason) = stop.or(generation.seen.finish.as_deref()) {
-        json.member("$ai_stop_reason", short(reason, LONGEST_WORD));
-    }
-    if let Some(tier) = &generation.seen.service_tier {
-        json.member("$ai_service_tier", short(tier, LONGEST_WORD));
-    }
+    numbers::times(generation, json);
+    numbers::tokens(generation, json);
+    numbers::money(generation, json);
     if let Some(Failure { code, message }) = &generation.end.failure {
-        json.number("$ai_is_error", true);
         json.key("$ai_error");
         match generation.content {
             Content::Held { .. } => redact::copy_text(short(message, LONGEST_SENTENCE), json.bytes()),
             // A message may repeat something of the request.
             Content::Metadata | Content::Private => json.text(code),
         }
-        json.member("llm_gateway_error_code", code);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::ids::{ModelId, ProductName, ProviderName, RequestId, TeamId};
 /// One call, as it ended. Bodies are held by reference: nothing is decoded or copied to make one.
 #[derive(Clone, Debug)]
 pub struct Generation {
-    /// Made once; with the timestamp it tells PostHog a repeated event from a new one.
+    /// Made once; with the timestamp it tells PostHog a repeated event from a new one. The request's id, where that was made here.
     pub uuid: Uuid,
     /// When the call began.
     pub timestamp: SystemTime,

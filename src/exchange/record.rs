@@ -201,8 +201,8 @@ impl Record {
             *answer = Answer::Stream { pieces: stream.pieces, extent: stream.extent };
         }
         let now = gateway.clock.wall();
-        gateway.analytics.record(Generation {
-            uuid: Uuid::now_v7(),
+        gateway.analytics.record(Box::new(Generation {
+            uuid: account.request_id.unique().unwrap_or_else(Uuid::now_v7),
             timestamp: now.checked_sub(account.timings.latency).unwrap_or(now),
             request_id: account.request_id.clone(),
             product: account.product.clone(),
@@ -218,7 +218,7 @@ impl Record {
             cost: account.cost,
             timings: account.timings,
             content,
-        });
+        }));
     }
 }
 

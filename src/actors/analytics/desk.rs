@@ -13,7 +13,7 @@ use super::counts::Dropped;
 use super::queue::{Head, Lost, Queue};
 use super::spans::{Collector, Spans};
 use super::{Entry, Shared};
-use crate::analytics::event::event;
+use crate::analytics::event::Writer;
 use crate::analytics::event::span::span;
 use crate::analytics::pack::{Pack, Packer};
 use crate::clock::Clock;
@@ -39,6 +39,7 @@ pub(super) struct Desk {
     pub(super) settings: Settings,
     clock: Clock,
     queue: RefCell<Queue>,
+    writer: RefCell<Writer>,
     packer: RefCell<Packer>,
     pub(super) spans: Spans,
     writes: Writes,
@@ -78,6 +79,7 @@ impl Desk {
             settings,
             clock,
             queue: RefCell::new(queue),
+            writer: RefCell::default(),
             packer: RefCell::default(),
             spans,
             writes,
@@ -136,29 +138,24 @@ impl Desk {
             done.bytes += entry.held_bytes();
             if self.writes == Writes::EventAndSpan
                 && let Entry::Call(generation) = &entry
-                && let Some(span) = self.written(|| span(generation))
             {
-                self.spans.push(span);
+                self.written(|| self.spans.push(span(generation)));
             }
-            if self.settings.api_key.is_some()
-                && let Some(event) = self.written(|| match &entry {
-                    Entry::Call(generation) => event(generation),
-                    Entry::Warning(warning) => warning.event(),
-                })
-            {
-                packer.add(&event);
+            if self.settings.api_key.is_some() {
+                self.written(|| match &entry {
+                    Entry::Call(generation) => packer.add(self.writer.borrow_mut().event(generation)),
+                    Entry::Warning(warning) => packer.add(&warning.event()),
+                });
             }
         }
         (done.events > 0).then(|| ((!packer.is_empty()).then(|| packer.pack()), done))
     }
 
-    /// The event, or the span; none if there is a mistake of ours in it, which costs no other call its event.
-    fn written(&self, write: impl Fn() -> Vec<u8>) -> Option<Vec<u8>> {
-        let written = catch_unwind(AssertUnwindSafe(write));
-        if written.is_err() {
+    /// Writes an event, or a span. If there is a mistake of ours in it, that costs no other call its own.
+    fn written(&self, write: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(write)).is_err() {
             self.shared.counts.dropped(Dropped::Panicked, 1);
         }
-        written.ok()
     }
 
     /// Looks after the file, and says what was dropped, for ever.

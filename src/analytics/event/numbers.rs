@@ -4,7 +4,9 @@
 //! and Google the cached ones are part of the input, with Anthropic they stand apart (`$ai_cache_reporting_exclusive`); thoughts
 //! are part of the output, but for Google's.
 
-use super::json::Json;
+use std::time::Duration;
+
+use super::json::{self, Json};
 use crate::analytics::generation::Generation;
 use crate::dialect::Dialect;
 use crate::ir::Usage;
@@ -12,7 +14,6 @@ use crate::money::NanoUsd;
 
 /// Writes what a call took.
 pub(super) fn tokens(generation: &Generation, json: &mut Json) {
-    json.member("$ai_tokens_source", "sdk");
     let Some(usage) = &generation.seen.usage else { return };
     let (input, output, is_exclusive) = counted(generation.dialect, usage);
     if let Some(input) = input {
@@ -32,7 +33,8 @@ pub(super) fn tokens(generation: &Generation, json: &mut Json) {
     }
     if let Some(original) = &usage.original {
         let before = json.len();
-        json.number("$ai_usage", &original.value);
+        json.key("$ai_usage");
+        json::tree(json.bytes(), &original.value);
         if json.len() - before > super::LARGEST_USAGE {
             json.back_to(before);
         }
@@ -54,23 +56,27 @@ fn counted(dialect: Dialect, usage: &Usage) -> (Option<u64>, Option<u64>, bool) 
 pub(super) fn money(generation: &Generation, json: &mut Json) {
     let Some(cost) = generation.cost else { return };
     if let Some(parts) = cost.parts {
-        json.number("$ai_input_cost_usd", parts.input.as_usd());
-        json.number("$ai_output_cost_usd", parts.output.as_usd());
+        json.billionths("$ai_input_cost_usd", parts.input.0);
+        json.billionths("$ai_output_cost_usd", parts.output.0);
         if parts.searches > NanoUsd::ZERO {
-            json.number("$ai_web_search_cost_usd", parts.searches.as_usd());
+            json.billionths("$ai_web_search_cost_usd", parts.searches.0);
         }
     }
-    json.number("$ai_total_cost_usd", cost.amount.as_usd());
-    json.member("llm_gateway_cost_provenance", cost.provenance.name());
+    json.billionths("$ai_total_cost_usd", cost.amount.0);
 }
 
-/// Writes how long a call took, in seconds.
+/// Writes how long a call took: seconds, to the microsecond.
 pub(super) fn times(generation: &Generation, json: &mut Json) {
-    json.number("$ai_latency", generation.timings.latency.as_secs_f64());
+    json.billionths("$ai_latency", micros(generation.timings.latency));
     if let Some(first) = generation.timings.first_token {
-        json.number("$ai_time_to_first_token", first.as_secs_f64());
+        json.billionths("$ai_time_to_first_token", micros(first));
     }
     if let Some(overhead) = generation.timings.overhead {
-        json.number("llm_gateway_overhead", overhead.as_secs_f64());
+        json.billionths("llm_gateway_overhead", micros(overhead));
     }
+}
+
+/// In billionths of a second, of which the last three digits are none.
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 1000).saturating_mul(1000)
 }

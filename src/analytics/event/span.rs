@@ -9,9 +9,9 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::common::operation;
 use super::hints::Hints;
 use super::identity::Identity;
-use super::operation;
 use crate::analytics::generation::Generation;
 use crate::ids::ProviderName;
 

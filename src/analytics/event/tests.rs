@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::event;
+use super::Writer;
 use crate::analytics::generation::{
     Answer, Asked, Content, End, Extent, Failure, Generation, Preference, Served, Timings,
 };
@@ -26,6 +26,15 @@ mod belonging;
 mod input;
 mod output;
 mod size;
+
+/// The event of a call.
+fn event(call: &Generation) -> Vec<u8> {
+    let mut writer = Writer::default();
+    let event = writer.event(call).to_vec();
+    // What is remembered of it is the same again.
+    assert_eq!(writer.event(call), event);
+    event
+}
 
 /// A call that went well and said nothing.
 fn generation(dialect: Dialect) -> Generation {
