@@ -143,3 +143,60 @@ fn what_is_left_out_of_an_answer_is_named_by_its_kind() {
     let losses = whole.whole(code.to_string().as_bytes()).unwrap().losses;
     assert_eq!(losses.header().as_deref(), Some("executableCode"));
 }
+
+#[test]
+fn a_sound_that_a_chat_stream_says_is_reported() {
+    let audio = json!({"id": "audio_1", "data": "AAAA"});
+    let chunk = |delta: Value, finish: Value| {
+        json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
+            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+    };
+    let events = [
+        chunk(json!({"role": "assistant", "content": "Hi", "refusal": null}), Value::Null),
+        chunk(json!({"audio": audio}), Value::Null),
+        chunk(json!({}), json!("stop")),
+    ];
+    let mut bytes = Vec::new();
+    events.iter().for_each(|event| sse::write(&mut bytes, &event.to_string()));
+    sse::write(&mut bytes, "[DONE]");
+    for caller in [Dialect::OpenAiResponses, Dialect::Anthropic, Dialect::Gemini] {
+        let mut stream = transcoder(caller, Dialect::OpenAiChat, Delivery::Events).stream().unwrap();
+        stream.push(&bytes, &mut Vec::new());
+        assert_eq!(stream.losses().header().as_deref(), Some("audio"), "{caller}");
+    }
+}
+
+#[test]
+fn a_chat_stream_has_a_usage_chunk_without_choices_if_it_was_asked_for_and_none_otherwise() {
+    let usage = json!({"input_tokens": 3, "output_tokens": 4});
+    let events = [
+        json!({"type": "message_start", "message": {"id": "msg_1", "type": "message", "role": "assistant", "model": "m",
+            "content": [], "stop_reason": null, "stop_sequence": null, "usage": usage}}),
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "Hi"}}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": null}, "usage": usage}),
+        json!({"type": "message_stop"}),
+    ];
+    for wanted in [None, Some(false), Some(true)] {
+        let request = Request { stream_usage: wanted, ..Request::default() };
+        let asked = Asked::by(&request, Delivery::Events).known_as("answer");
+        let transcoder = Transcoder::new(Dialect::OpenAiChat, Dialect::Anthropic, asked, Adaptions::default());
+        let (mut stream, mut bytes, mut out) = (transcoder.stream().unwrap(), Vec::new(), Vec::new());
+        events.iter().for_each(|event| sse::write(&mut bytes, &event.to_string()));
+        stream.push(&bytes, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let chunks: Vec<Value> =
+            text.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+        let with_usage: Vec<&Value> = chunks.iter().filter(|chunk| chunk["usage"].is_object()).collect();
+        match wanted {
+            Some(true) => {
+                assert_eq!(with_usage.len(), 1);
+                assert_eq!(with_usage[0]["choices"], json!([]));
+                assert_eq!(with_usage[0]["usage"]["total_tokens"], 7);
+                assert_eq!(chunks.last(), Some(with_usage[0]));
+                assert!(chunks.iter().all(|chunk| chunk.get("usage").is_some()));
+            }
+            Some(false) | None => assert!(chunks.iter().all(|chunk| chunk.get("usage").is_none())),
+        }
+    }
+}

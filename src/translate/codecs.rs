@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::called::called;
-use super::{Strictness, Upstream, judge};
+use super::{Strictness, Upstream, judge, unsaid};
 use crate::dialect::{
     Asked, Codec, Dialect, Encoded, EncodedRequest, RequestHead, StreamDecoder, StreamEncoder, Target, anthropic,
     gemini, openai_chat, openai_responses, sse,
@@ -93,6 +93,7 @@ pub(super) fn encode_value(
     strictness: Strictness,
 ) -> Result<EncodedRequest, Fault> {
     let mut encoded = with_codec!(target.dialect, C => C::encode_request(request, target));
+    unsaid::in_request(request, target.dialect, &mut encoded.losses);
     encoded.losses.rename(|field| called(request, field));
     judge(&encoded.losses, strictness)?;
     Ok(encoded)

@@ -1,10 +1,33 @@
-//! What an answer says beside its content, in fields that only its provider's dialect has: all of them are named to callers of
-//! another one, but for those that mean nothing there.
+//! What answers and conversations say beside their content, in fields that only their own dialect has: all of them are named
+//! where another one is spoken, but for those that mean nothing there.
 
 use serde_json::Value;
 
 use crate::dialect::Dialect;
-use crate::ir::{Carry, Event, Losses, Response};
+use crate::ir::{Carry, Content, Event, Losses, Request, Response};
+
+/// Reports what stands beside the content of a conversation.
+pub(super) fn in_request(request: &Request, target: Dialect, losses: &mut Losses) {
+    let Some(caller) = request.spoken_in.filter(|caller| *caller != target) else { return };
+    for (number, message) in request.messages.iter().enumerate() {
+        in_node(&message.carry, target, format_args!("messages[{number}]."), losses);
+        for (place, part) in message.parts.iter().enumerate() {
+            in_node(&part.carry, target, format_args!("messages[{number}].content[{place}]."), losses);
+            if let Content::Text(text) = &part.content
+                && !text.citations.is_empty()
+            {
+                let word = if caller == Dialect::Anthropic { "citations" } else { "annotations" };
+                losses.ignored(format!("messages[{number}].content[{place}].{word}"), target);
+            }
+        }
+    }
+}
+
+fn in_node(carry: &Carry, target: Dialect, here: std::fmt::Arguments<'_>, losses: &mut Losses) {
+    if let Some((caller, _)) = carry.loose() {
+        losses.report_carry(carry, target, here, meaningless(caller));
+    }
+}
 
 /// Reports what stands beside a whole answer's content.
 pub(super) fn in_answer(response: &Response, caller: Dialect, losses: &mut Losses) {
@@ -36,11 +59,11 @@ fn in_carry(carry: &Carry, caller: Dialect, losses: &mut Losses) {
     }
 }
 
-/// The fields of a provider's answers that mean nothing in another dialect, or that are said there by other means.
+/// The fields of answers, and of conversations that bring them back, that mean nothing in another dialect, or that are said there by other means.
 pub(super) fn meaningless(provider: Dialect) -> &'static [&'static str] {
     match provider {
-        // The name of the vendor's build; what each chunk is; thoughts that are told in more detail beside.
-        Dialect::OpenAiChat => &["system_fingerprint", "object", "role", "reasoning", "reasoning_content"],
+        // The name of the vendor's build; what each chunk is, and its place; thoughts that are told in more detail beside.
+        Dialect::OpenAiChat => &["system_fingerprint", "object", "role", "index", "reasoning", "reasoning_content"],
         // What was asked for, repeated; items' own ids and states; how an image was drawn.
         Dialect::OpenAiResponses => &[
             "background",

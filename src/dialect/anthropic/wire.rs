@@ -351,7 +351,11 @@ pub(super) fn tier_from(usage: &Value) -> Option<String> {
     Some(if word == "standard" { "default" } else { word }.to_owned())
 }
 
-fn tier_to(word: &str) -> &'static str {
+/// Why a tier is told as another one.
+pub(super) const NO_SUCH_TIER: &str = "is a tier for which Anthropic has no word: told as standard";
+
+/// Anthropic's word for a tier.
+pub(super) fn tier_to(word: &str) -> &'static str {
     match word {
         "priority" => "priority",
         "batch" => "batch",

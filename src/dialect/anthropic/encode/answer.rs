@@ -49,7 +49,7 @@ pub(in crate::dialect::anthropic) fn response(response: &Response, asked: &Asked
     }
     let tier = response.service_tier.as_deref();
     if tier.is_some_and(|tier| !wire::has_tier(tier)) {
-        losses.approximated("service_tier", "is a tier for which Anthropic has no word: told as standard");
+        losses.approximated("service_tier", wire::NO_SUCH_TIER);
     }
     body.put_some("usage", response.usage.as_ref().map(|usage| wire::usage_to(usage, tier)));
     body.put_carried(&response.carry, DIALECT);

@@ -32,6 +32,8 @@ pub struct Encoder {
     held: wire::Held,
     finish: Option<Finish>,
     usage: Option<Usage>,
+    /// The tier that was told.
+    tier: Option<&'static str>,
     losses: Losses,
 }
 
@@ -84,6 +86,7 @@ impl Encoder {
             held: wire::Held::default(),
             finish: None,
             usage: None,
+            tier: None,
             losses: Losses::new(),
         }
     }
@@ -103,7 +106,10 @@ impl Encoder {
                     self.losses.ignored("reasoning", DIALECT);
                 }
             }
-            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Usage(usage) => {
+                self.served_in(usage.service_tier.as_deref());
+                self.usage = Some(*usage);
+            }
             Event::Ping => sse::write_named(out, "ping", r#"{"type": "ping"}"#),
             Event::Opaque(opaque) => match opaque.for_dialect(DIALECT) {
                 Some(own) => sse::write_named_json(out, opaque.type_name(), own),
@@ -117,9 +123,8 @@ impl Encoder {
     fn start(&mut self, start: &Start, out: &mut Vec<u8>) {
         self.started = true;
         self.usage.clone_from(&start.usage);
-        if start.service_tier.as_deref().is_some_and(|tier| !wire::has_tier(tier)) {
-            self.losses.approximated("service_tier", "is a tier for which Anthropic has no word: told as standard");
-        }
+        self.tier = start.service_tier.as_deref().map(wire::tier_to);
+        self.served_in(start.service_tier.as_deref());
         let known = start.usage.clone().filter(|usage| usage.input.is_some());
         // The best count that there is by now: clients show it, and keep it if the stream is cut.
         let known = known.unwrap_or_else(|| Usage { input: self.asked.input_estimate, ..Usage::default() });
@@ -134,6 +139,16 @@ impl Encoder {
             .with("usage", wire::usage_to(&known, start.service_tier.as_deref()))
             .carrying(&start.carry, DIALECT);
         write("message_start", Object::typed("message_start").with("message", message), out);
+    }
+
+    /// The tier is told in the first event only.
+    fn served_in(&mut self, tier: Option<&str>) {
+        let Some(tier) = tier else { return };
+        if !wire::has_tier(tier) {
+            self.losses.approximated("service_tier", wire::NO_SUCH_TIER);
+        } else if wire::tier_to(tier) != self.tier.unwrap_or("standard") {
+            self.losses.ignored("service_tier", DIALECT);
+        }
     }
 
     fn part_start(&mut self, at: PartAt, mut part: Part, out: &mut Vec<u8>) {

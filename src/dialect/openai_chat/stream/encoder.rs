@@ -71,7 +71,7 @@ impl StreamEncoder for Encoder {
             Event::Delta(at, delta) => self.delta(*at, delta, out),
             Event::PartStop(at, _) => self.part_stop(*at, out),
             Event::Finish(choice, finish, carry) => self.choice_finish(*choice, finish, carry, out),
-            Event::Usage(usage) => self.usage = Some(usage.as_ref().clone()),
+            Event::Usage(usage) => self.usage(usage),
             Event::Ping => sse::write_comment(out, "keepalive"),
             Event::Opaque(opaque) => self.losses.ignored(opaque.type_name(), DIALECT),
             Event::End(_) => self.end(out),
@@ -119,6 +119,17 @@ impl Encoder {
         self.head = Value::from(head).to_string();
         self.head.pop();
         self.begin(0, out);
+    }
+
+    /// What it took, and perhaps the tier that served, which the chunks from here on bear.
+    fn usage(&mut self, usage: &Usage) {
+        if let Some(tier) = &usage.service_tier
+            && !self.head.contains("\"service_tier\":")
+        {
+            self.head.push_str(",\"service_tier\":");
+            self.head.push_str(&Value::from(tier.as_str()).to_string());
+        }
+        self.usage = Some(usage.clone());
     }
 
     /// Begins a choice with its role, once.
