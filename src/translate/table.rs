@@ -123,6 +123,7 @@ fn the_document_says_what_the_codecs_do() {
         tables.push((format!("requests {dialect}"), requests::table_of(dialect)));
         tables.push((format!("answers {dialect}"), answers::table_of(dialect)));
     }
+    tables.push(("efforts".to_owned(), requests::efforts()));
     tables.push(("finish reasons".to_owned(), answers::finish_reasons()));
     tables.push(("usage".to_owned(), answers::usage()));
     let mut written = document.clone();

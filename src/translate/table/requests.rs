@@ -5,11 +5,13 @@ mod generate_content;
 mod messages;
 mod responses;
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::{Fate, Probe, put_over, table};
 use crate::dialect::{Dialect, RequestHead, Target};
-use crate::ir::{Loss, Severity, mark};
+use crate::ir::{Effort, Loss, Severity, mark};
 use crate::translate::{Strictness, decode, encode};
 
 pub(super) fn table_of(caller: Dialect) -> String {
@@ -106,6 +108,17 @@ fn beside(said: &Value) -> Value {
         is_beside |= group.is_some_and(|group| group.len() > 1 && group.shift_remove(key).is_some());
     }
     if is_beside { rest } else { json!({}) }
+}
+
+/// How much to think, in words and in tokens.
+pub(super) fn efforts() -> String {
+    let words = [Effort::None, Effort::Minimal, Effort::Low, Effort::Medium, Effort::High, Effort::XHigh, Effort::Max];
+    let mut text = "| effort | is a budget of | which is an effort of |\n|---|---|---|\n".to_owned();
+    for effort in words {
+        let tokens = effort.tokens();
+        writeln!(text, "| `{}` | {tokens} | `{}` |", effort.as_str(), Effort::from_tokens(tokens).as_str()).unwrap();
+    }
+    text
 }
 
 /// What need not be said elsewhere, since it is what happens there anyway, or concerns only how the answer is told.
