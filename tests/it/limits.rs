@@ -30,6 +30,7 @@ mod fees;
 mod nonsense;
 mod redis;
 mod seen;
+mod several;
 mod warnings;
 
 /// 1000 x 2 + 100 x 8, by a thousand: 0.0028 dollars on gpt-4.1.
@@ -387,9 +388,21 @@ fn changed_settings_are_taken_over_by_a_signal_and_bad_ones_refused() {
             answer.json::<Value>().await.unwrap()["windows"][0]["limit_usd"].as_f64().unwrap()
         };
         assert_eq!(limit().await, 1.0);
+        let prompt = "[[sandbox:pace_ms=20]][[sandbox:words=150]]";
+        let body = json!({"model": "gpt-4.1", "stream": true, "messages": [{"role": "user", "content": prompt}]});
+        let url = format!("{}/tight/v1/chat/completions", gateway.url());
+        let stream = reqwest::Client::new().post(url).bearer_auth(DEVELOPMENT_KEY).json(&body).send().await.unwrap();
+        let mut stream = stream.bytes_stream();
+        let mut told = stream.next().await.unwrap().unwrap().to_vec();
         write("2").unwrap();
         gateway.signal(rustix::process::Signal::HUP);
         wait::until("the new limit", || async { (limit().await == 2.0).then_some(()) }).await;
+        // A stream that was under way goes on to its end.
+        let before = told.len();
+        while let Some(piece) = stream.next().await {
+            told.extend_from_slice(&piece.unwrap());
+        }
+        assert!(told.len() > before && told.ends_with(b"data: [DONE]\n\n"), "{}", String::from_utf8_lossy(&told));
         // Without a signal, too: the file is looked at every now and then.
         write("-3.14").unwrap();
         wait::until_true("the bad file to be refused", || gateway.stderr().contains("the old ones stay in force"))
