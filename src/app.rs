@@ -26,7 +26,7 @@ use crate::auth::token::DEVELOPMENT_KEY_ID;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::{Config, SharedConfig};
-use crate::exchange::memory::AnswerMemory;
+use crate::exchange::memory::MemoryBound;
 use crate::exchange::{Exchange, Gateway};
 use crate::http::trace::RequestSpan;
 use crate::http::{self, Audience, Draining, State};
@@ -57,6 +57,7 @@ const MOST_DRAINS: usize = 256;
 
 pub use reload::Reload;
 
+mod patience;
 mod reload;
 
 /// How the gateway runs.
@@ -194,8 +195,9 @@ impl App {
             Mode::Dev { .. } => DevelopmentKey::Accepted,
         };
         let workers = workers(&config);
-        let memory = Arc::new(AnswerMemory::new(config.server.answer_memory));
-        let captures = Arc::new(AnswerMemory::new(config.analytics.stream_memory));
+        let bodies = Arc::new(MemoryBound::new(config.server.body_memory));
+        let memory = Arc::new(MemoryBound::new(config.server.answer_memory));
+        let captures = Arc::new(MemoryBound::new(config.analytics.stream_memory));
         let drain = config.drain.clone();
         let config: SharedConfig = Arc::new(ArcSwap::from_pointee(config));
         // The supervisors' own thread: it outlives the HTTP workers, and no accept loop or look-up is in their way.
@@ -225,6 +227,7 @@ impl App {
             analytics,
             metrics,
             clock,
+            bodies,
             memory,
             captures,
             drains: Arc::new(Semaphore::new(MOST_DRAINS)),
@@ -394,6 +397,7 @@ fn listen(
     grace: Duration,
 ) -> Result<Listener, StartError> {
     let state = state.clone();
+    let write_timeout = state.gateway.config.load().server.write_timeout;
     let server: Server = HttpServer::new(move || {
         let app = actix_web::App::new()
             .wrap(TracingLogger::<RequestSpan>::new())
@@ -410,6 +414,7 @@ fn listen(
     .workers(workers)
     // Without these a caller that leaves goes unnoticed while the provider is silent, and streams advance in 44 ms steps.
     .h1_allow_half_closed(false)
+    .on_connect(move |connection, _| patience::bound_writes(connection, write_timeout))
     .tcp_nodelay(true)
     .keep_alive(KEEP_ALIVE)
     .client_request_timeout(HEAD_TIMEOUT)

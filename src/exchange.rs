@@ -41,7 +41,7 @@ pub mod settle;
 pub mod turn;
 
 use fallback::Choices;
-use memory::{AnswerMemory, Held};
+use memory::{Held, MemoryBound};
 use relay::{Pump, Relay};
 use reply::{Failed, Whole};
 use settle::Settlement;
@@ -65,10 +65,12 @@ pub struct Gateway {
     pub metrics: Metrics,
     /// What time it is.
     pub clock: Clock,
+    /// What bodies of requests may hold together.
+    pub bodies: Arc<MemoryBound>,
     /// What whole answers may hold together.
-    pub memory: Arc<AnswerMemory>,
+    pub memory: Arc<MemoryBound>,
     /// What streams may hold together for their events.
-    pub captures: Arc<AnswerMemory>,
+    pub captures: Arc<MemoryBound>,
     /// How many answers may be read to their end for callers that have left.
     pub drains: Arc<Semaphore>,
 }

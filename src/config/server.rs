@@ -25,6 +25,12 @@ pub struct Server {
     /// How long a request's body may take to arrive.
     #[serde(deserialize_with = "value::positive")]
     pub body_timeout: Duration,
+    /// The most bytes of request bodies held at one time, over all requests.
+    #[serde(deserialize_with = "value::at_least_one")]
+    pub body_memory: usize,
+    /// How long a caller may take nothing of what it is sent before its connection is closed.
+    #[serde(deserialize_with = "value::positive")]
+    pub write_timeout: Duration,
     /// The largest whole answer that is held until it is complete, in bytes.
     #[serde(deserialize_with = "value::at_least_one")]
     pub answer_limit: usize,
@@ -40,6 +46,9 @@ impl Server {
                 "server.workers",
                 format!("expected at most {MOST_WORKERS}; 0 takes one for each core"),
             ));
+        }
+        if self.body_limit > self.body_memory {
+            return Err(Wrong::clash("server.body_limit", "it is more than", "server.body_memory"));
         }
         if self.answer_limit > self.answer_memory {
             return Err(Wrong::clash("server.answer_limit", "it is more than", "server.answer_memory"));

@@ -1,23 +1,23 @@
-//! What whole answers may hold together.
+//! What calls may hold together: of requests, of whole answers, of streams for their events.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes of answers that are being collected, over all calls, against a bound.
+/// Bytes of one kind that are held, over all calls, against a bound.
 #[derive(Debug)]
-pub struct AnswerMemory {
+pub struct MemoryBound {
     limit: usize,
     held: AtomicUsize,
 }
 
-/// Bytes that one answer holds; given back when dropped.
+/// Bytes that one call holds; given back when dropped.
 #[derive(Debug)]
 pub struct Held {
-    memory: Arc<AnswerMemory>,
+    memory: Arc<MemoryBound>,
     bytes: usize,
 }
 
-impl AnswerMemory {
+impl MemoryBound {
     /// Room for `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self { limit, held: AtomicUsize::new(0) }
@@ -28,7 +28,7 @@ impl AnswerMemory {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// An answer that holds nothing yet.
+    /// A call that holds nothing yet.
     pub fn begin(self: &Arc<Self>) -> Held {
         Held { memory: self.clone(), bytes: 0 }
     }
@@ -59,8 +59,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_gives_back_what_it_held() {
-        let memory = Arc::new(AnswerMemory::new(100));
+    fn a_call_gives_back_what_it_held() {
+        let memory = Arc::new(MemoryBound::new(100));
         let mut one = memory.begin();
         assert!(one.grow(60));
         let mut two = memory.begin();

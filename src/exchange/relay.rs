@@ -17,7 +17,7 @@ use crate::config::products::OnHangUp;
 use crate::dialect::Delivery;
 use crate::exchange::dispatch::{Opened, in_band};
 use crate::exchange::fallback::Serving;
-use crate::exchange::memory::AnswerMemory;
+use crate::exchange::memory::MemoryBound;
 use crate::exchange::plan::{Plan, UsageChunk};
 use crate::exchange::reply::{Failed, Whole};
 use crate::exchange::settle::Settlement;
@@ -37,7 +37,7 @@ const AFTER_THE_END: Duration = Duration::from_secs(1);
 pub async fn whole(
     opening: impl Future<Output = Result<Opened, Failed>>,
     plan: &Plan,
-    memory: &Arc<AnswerMemory>,
+    memory: &Arc<MemoryBound>,
     limit: usize,
     settlement: &mut Settlement,
 ) -> Result<Whole, Failed> {

@@ -12,6 +12,7 @@ use futures_util::StreamExt as _;
 use crate::auth::principal::Principal;
 use crate::auth::token::{self, Presented, Token};
 use crate::dialect::Dialect;
+use crate::exchange::memory::Held;
 use crate::fault::{Fault, FaultKind};
 use crate::http::State;
 use crate::http::routes::Route;
@@ -82,10 +83,10 @@ pub fn token(request: &HttpRequest, route: &Route<'_>) -> Result<Token, Fault> {
     token::pick(presented)
 }
 
-/// The whole body, within the limits of size and time.
+/// The whole body, within the limits of size, time and memory. It counts as held until the last copy of it is dropped.
 ///
 /// # Errors
-/// 413, 408, 415, and 400 for a body that ended early.
+/// 413, 408, 415, 400 for a body that ended early, and 503 when all bodies together would hold too much.
 pub async fn body(request: &HttpRequest, mut payload: web::Payload, state: &State) -> Result<Bytes, Refused> {
     let config = state.gateway.config.load();
     let (limit, patience) = (config.server.body_limit, config.server.body_timeout);
@@ -97,8 +98,14 @@ pub async fn body(request: &HttpRequest, mut payload: web::Payload, state: &Stat
     if let Err(fault) = acceptable(request.headers()) {
         return Err(Refused::skimmed(fault, payload).await);
     }
-    match tokio::time::timeout(patience, collect(&mut payload, limit, declared)).await {
-        Ok(Ok(body)) => Ok(body),
+    let mut held = state.gateway.bodies.begin();
+    // What says how long it is has its room before any of it is read.
+    if !held.grow(declared.unwrap_or_default()) {
+        return Err(Refused { fault: no_room(), unread: Some(payload) });
+    }
+    match tokio::time::timeout(patience, collect(&mut payload, limit, declared, &mut held)).await {
+        Ok(Ok(text)) => Ok(Bytes::from_owner(HeldBody { text, _held: held })),
+        Ok(Err(Unreadable::NoRoom)) => Err(Refused { fault: no_room(), unread: Some(payload) }),
         Ok(Err(Unreadable::TooLarge)) => Err(Refused { fault: too_large(limit), unread: Some(payload) }),
         Ok(Err(Unreadable::Cut)) => {
             let said = "the request's body ended before it was complete; send it again";
@@ -132,19 +139,45 @@ impl Refused {
 
 enum Unreadable {
     TooLarge,
+    NoRoom,
     Cut,
 }
 
-async fn collect(payload: &mut web::Payload, limit: usize, declared: Option<usize>) -> Result<Bytes, Unreadable> {
+/// A body, and its share of what bodies may hold.
+struct HeldBody {
+    text: Bytes,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for HeldBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
+    }
+}
+
+async fn collect(
+    payload: &mut web::Payload,
+    limit: usize,
+    declared: Option<usize>,
+    held: &mut Held,
+) -> Result<Bytes, Unreadable> {
     let mut first: Option<Bytes> = None;
     let mut all = BytesMut::new();
+    let mut room = declared.unwrap_or_default();
     while let Some(piece) = payload.next().await {
         let piece = piece.map_err(|error: PayloadError| {
             tracing::debug!(error = %error, "a request's body was cut");
             Unreadable::Cut
         })?;
-        if first.as_ref().map_or(0, Bytes::len).max(all.len()) + piece.len() > limit {
+        let read = first.as_ref().map_or(0, Bytes::len).max(all.len()) + piece.len();
+        if read > limit {
             return Err(Unreadable::TooLarge);
+        }
+        if read > room {
+            if !held.grow(read - room) {
+                return Err(Unreadable::NoRoom);
+            }
+            room = read;
         }
         match (&first, all.is_empty()) {
             // Most bodies come in one piece, and need no copy.
@@ -187,6 +220,11 @@ fn acceptable(headers: &HeaderMap) -> Result<(), Fault> {
 
 fn declared(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}
+
+fn no_room() -> Fault {
+    let said = "too many large requests are being served at this moment; try again";
+    Fault::new(FaultKind::GatewayUnavailable, said).retry_after(Duration::from_secs(1))
 }
 
 fn too_large(limit: usize) -> Fault {

@@ -111,7 +111,11 @@ fn moment(state: &http::State) -> Result<Vec<MetricFamily>, prometheus::Error> {
     redis_gone.set(i64::from(state.gateway.limiter.is_redis_gone()));
     let held = IntGauge::new("llm_gateway_answer_bytes_held", "Bytes of whole answers that are being collected.")?;
     held.set(i64::try_from(state.gateway.memory.held()).unwrap_or(i64::MAX));
+    let bodies =
+        IntGauge::new("llm_gateway_request_bytes_held", "Bytes of requests' bodies that are held or being read.")?;
+    bodies.set(i64::try_from(state.gateway.bodies.held()).unwrap_or(i64::MAX));
     let mut families = held.collect();
+    families.extend(bodies.collect());
     families.extend(kept.collect());
     families.extend(redis_gone.collect());
     families.extend(team_cost.collect());

@@ -48,7 +48,10 @@ async fn converse(stream: TcpStream, connection: usize, world: &World) -> io::Re
         let after = tokio::select! {
             // The reply first: a caller that leaves as its answer ends has not left in the middle of it.
             biased;
-            said = answer(&mut out, &request, world) => said?,
+            // One that leaves while it is written to is noticed by that alone.
+            said = answer(&mut out, &request, world) => {
+                said.inspect_err(|_| world.log.peer_closed(number, Instant::now()))?
+            }
             () = inbox.closed() => {
                 world.log.peer_closed(number, Instant::now());
                 return Ok(());

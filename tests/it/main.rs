@@ -19,6 +19,7 @@ mod migrate;
 mod native;
 mod operators;
 mod outage;
+mod pressure;
 mod process;
 mod prove;
 mod reload;
