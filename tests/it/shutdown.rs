@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use llm_gateway::config::providers::Kind;
-use llm_gateway::sandbox::{API_KEY, Gate, Reply, Sandbox, SandboxOptions};
+use llm_gateway::sandbox::{Gate, Reply, Sandbox, SandboxOptions};
 use reqwest::Response;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::support::binary::{Binary, Ended, Running};
+use crate::support::binary::{Ended, Running};
+use crate::support::sqlite::Sqlite;
 use crate::support::wait;
 
 /// `serve` as in production, on SQLite, with one simulated provider.
@@ -17,33 +17,21 @@ struct Served {
     url: String,
     key: String,
     openai: Sandbox,
-    _files: TempDir,
+    _database: Sqlite,
 }
 
 impl Served {
     async fn start(delay: &str, grace: &str) -> Self {
-        let files = TempDir::new().unwrap();
-        let database = format!("sqlite:{}", files.path().join("gateway.db").display());
-        let run = |arguments: &[&str]| {
-            let ended = Binary::new(arguments).env("LLM_GATEWAY_DATABASE_URL", &database).run();
-            assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-            ended.stdout.trim().to_owned()
-        };
-        run(&["migrate"]);
-        let key = run(&["keys", "create", "--email", "ada@example.com", "--team", "1"]);
+        let database = Sqlite::create();
+        let key = database.key();
         let openai = Sandbox::start(Kind::OpenAi, SandboxOptions::default()).await.unwrap();
-        let running = Binary::new(["serve"])
-            .env("LLM_GATEWAY_DATABASE_URL", &database)
-            .env("LLM_GATEWAY_HOST", "127.0.0.1")
-            .env("LLM_GATEWAY_PORT", "0")
-            .env("LLM_GATEWAY_ADMIN_ADDR", "127.0.0.1:0")
-            .env("LLM_GATEWAY_OPENAI_API_KEY", API_KEY)
-            .env("LLM_GATEWAY_OPENAI_BASE_URL", openai.base_url().as_str())
+        let running = database
+            .serve(&openai)
             .env("LLM_GATEWAY__DRAIN__DELAY", delay)
             .env("LLM_GATEWAY__DRAIN__GRACE", grace)
             .start();
         let url = running.url();
-        let served = Self { running, url, key, openai, _files: files };
+        let served = Self { running, url, key, openai, _database: database };
         wait::until("the gateway to be ready", || async { (served.readiness().await == 200).then_some(()) }).await;
         served
     }

@@ -15,4 +15,5 @@ pub(crate) mod proxy;
 pub(crate) mod raw_client;
 pub(crate) mod raw_upstream;
 pub(crate) mod speaker;
+pub(crate) mod sqlite;
 pub(crate) mod wait;

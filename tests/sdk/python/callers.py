@@ -70,6 +70,14 @@ class Task:
     most: int = 8192
 
 
+def is_image(attachment):
+    return attachment["media"].startswith("image/")
+
+
+def data_url(attachment):
+    return f"data:{attachment['media']};base64,{attachment['data']}"
+
+
 class Chat:
     """`openai`: chat completions."""
 
@@ -92,8 +100,8 @@ class Chat:
     def say(self, text, attachment=None):
         content = [{"type": "text", "text": text}]
         if attachment:
-            url = f"data:{attachment['media']};base64,{attachment['data']}"
-            if attachment["media"].startswith("image/"):
+            url = data_url(attachment)
+            if is_image(attachment):
                 content.append({"type": "image_url", "image_url": {"url": url}})
             else:
                 content.append({"type": "file", "file": {"filename": attachment["name"], "file_data": url}})
@@ -161,8 +169,8 @@ class Responses:
     def say(self, text, attachment=None):
         content = [{"type": "input_text", "text": text}]
         if attachment:
-            url = f"data:{attachment['media']};base64,{attachment['data']}"
-            if attachment["media"].startswith("image/"):
+            url = data_url(attachment)
+            if is_image(attachment):
                 content.append({"type": "input_image", "image_url": url, "detail": "auto"})
             else:
                 content.append({"type": "input_file", "filename": attachment["name"], "file_data": url})
@@ -247,7 +255,7 @@ class Messages:
         content = [{"type": "text", "text": text}]
         if attachment:
             source = {"type": "base64", "media_type": attachment["media"], "data": attachment["data"]}
-            kind = "image" if attachment["media"].startswith("image/") else "document"
+            kind = "image" if is_image(attachment) else "document"
             content.append({"type": kind, "source": source})
         self.messages.append({"role": "user", "content": content})
         return self.ask()
