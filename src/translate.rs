@@ -36,6 +36,8 @@ pub mod tap;
 #[cfg(not(fuzzing))]
 mod traits;
 mod transcoder;
+#[cfg(test)]
+mod twins;
 mod unsaid;
 
 pub use assemble::{Assembled, Plain, assemble};

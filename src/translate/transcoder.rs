@@ -260,6 +260,9 @@ impl From<&Fault> for ApiError {
 }
 
 #[cfg(test)]
+mod recordings;
+
+#[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
