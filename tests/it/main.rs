@@ -12,6 +12,7 @@ mod documents;
 mod errors;
 mod events;
 mod fallback;
+mod growth;
 mod keys;
 mod layers;
 mod limits;

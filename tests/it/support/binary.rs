@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -108,6 +109,20 @@ impl Running {
     /// When it has ended.
     pub(crate) fn peak_memory(&self) -> usize {
         self.status_kib("VmHWM:") * 1024
+    }
+
+    /// How long its threads have worked.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub(crate) fn worked(&self) -> Duration {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let nanoseconds = threads.filter_map(|thread| {
+            // One that has just ended is not there any more. proc(5): the first number is the time on a processor.
+            let schedule = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).ok()?;
+            schedule.split(' ').next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(nanoseconds.sum())
     }
 
     /// What it told people so far.
