@@ -1,15 +1,20 @@
 //! Items of a stream that have begun and are not done.
 
+mod heard;
+mod part;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 use crate::dialect::Path;
 use crate::dialect::openai_responses::decode::{self, OutputItem};
 use crate::dialect::openai_responses::{DIALECT, wire};
 use crate::fault::Fault;
-use crate::ir::{Carry, Content, Delta, Event, Part, PartAt, Reasoning, Text, TextKind};
+use crate::ir::{Carry, Content, Delta, Event, Part, PartAt, Reasoning, TextKind};
+
+use heard::Heard;
+use part::Open;
 
 /// The most parts and texts of an item: more is nonsense, and would be memory given away.
 const MOST: usize = 1_024;
@@ -41,17 +46,6 @@ pub(super) enum Shown {
     Full,
 }
 
-/// A part of a message.
-#[derive(Clone, Debug)]
-pub(super) struct Open {
-    /// Where it is told; opaque parts are told when they are done.
-    at: Option<PartAt>,
-    heard: Heard,
-    citations: usize,
-    logprobs: usize,
-    done: bool,
-}
-
 impl Parts {
     fn begin(&mut self, part: Part, out: &mut Vec<Event>) -> PartAt {
         let at = PartAt::first(self.next);
@@ -63,30 +57,6 @@ impl Parts {
     fn whole(&mut self, part: Part, out: &mut Vec<Event>) {
         let at = self.begin(part, out);
         out.push(Event::PartStop(at, Carry::NONE));
-    }
-}
-
-/// What has come of a text: how much, and its hash, so that a whole that is told later can be known as its continuation.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Heard {
-    bytes: usize,
-    hash: Sha256,
-}
-
-impl Heard {
-    fn more(&mut self, text: &str) {
-        self.bytes += text.len();
-        self.hash.update(text.as_bytes());
-    }
-
-    /// What is new in the whole. Nothing, if it contradicts what has come.
-    fn news<'w>(&self, whole: &'w str) -> Option<&'w str> {
-        let (known, news) = whole.split_at_checked(self.bytes)?;
-        if news.is_empty() {
-            return None;
-        }
-        let is_same = self.bytes == 0 || Sha256::digest(known.as_bytes()) == self.hash.clone().finalize();
-        is_same.then_some(news)
     }
 }
 
@@ -407,87 +377,4 @@ impl Item {
 
 fn kind_is_custom(item: &Value) -> bool {
     item.get("type").and_then(Value::as_str) == Some("custom_tool_call")
-}
-
-impl Open {
-    /// Begins a part, empty. What the message says of itself goes to its first part.
-    fn begin(part: &Part, head: &mut Option<Map<String, Value>>, parts: &mut Parts, out: &mut Vec<Event>) -> Self {
-        let content = match &part.content {
-            Content::Text(_) => Some(Content::Text(Text::default())),
-            Content::Refusal(_) => Some(Content::Refusal(String::new())),
-            Content::Media(_)
-            | Content::ToolCall(_)
-            | Content::ToolResult(_)
-            | Content::Reasoning(_)
-            | Content::Opaque(_) => None,
-        };
-        let at =
-            content.map(|content| parts.begin(with_head(Part::new(content).carrying(part.carry.clone()), head), out));
-        Self { at, heard: Heard::default(), citations: 0, logprobs: 0, done: false }
-    }
-
-    fn say(&mut self, more: &str, delta: impl FnOnce(String) -> Delta, out: &mut Vec<Event>) {
-        if let Some(at) = self.at
-            && !more.is_empty()
-        {
-            self.heard.more(more);
-            out.push(Event::Delta(at, delta(more.to_owned())));
-        }
-    }
-
-    fn likely(&mut self, entries: &[Value], out: &mut Vec<Event>) {
-        self.logprobs += entries.len();
-        if let Some(at) = self.at
-            && !entries.is_empty()
-            && let Some(known) = wire::logprobs_from(entries)
-        {
-            out.push(Event::Delta(at, Delta::Logprobs(known)));
-        }
-    }
-
-    /// Tells what is new in the whole part.
-    fn more(&mut self, part: &Part, out: &mut Vec<Event>) {
-        match &part.content {
-            Content::Text(text) => {
-                self.say(self.heard.news(&text.text).unwrap_or_default(), Delta::Text, out);
-                let Some(at) = self.at else { return };
-                let logprobs = text.logprobs.get(self.logprobs..).unwrap_or_default();
-                if !logprobs.is_empty() {
-                    self.logprobs += logprobs.len();
-                    out.push(Event::Delta(at, Delta::Logprobs(logprobs.to_vec())));
-                }
-                for citation in text.citations.get(self.citations..).unwrap_or_default() {
-                    self.citations += 1;
-                    out.push(Event::Delta(at, Delta::Citation(Box::new(citation.clone()))));
-                }
-            }
-            Content::Refusal(text) => {
-                self.say(self.heard.news(text).unwrap_or_default(), Delta::Refusal, out);
-            }
-            Content::Media(_)
-            | Content::ToolCall(_)
-            | Content::ToolResult(_)
-            | Content::Reasoning(_)
-            | Content::Opaque(_) => {}
-        }
-    }
-
-    /// Ends the part.
-    fn end(mut self, part: Part, head: &mut Option<Map<String, Value>>, parts: &mut Parts, out: &mut Vec<Event>) {
-        if self.done {
-            return;
-        }
-        self.more(&part, out);
-        match self.at {
-            Some(at) => out.push(Event::PartStop(at, part.carry)),
-            None => parts.whole(with_head(part, head), out),
-        }
-    }
-}
-
-fn with_head(mut part: Part, head: &mut Option<Map<String, Value>>) -> Part {
-    if let Some(head) = head.take() {
-        part.carry.note(DIALECT, "item", head);
-    }
-    part
 }
