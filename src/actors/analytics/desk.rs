@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::analytics::Analytics as Settings;
 
 /// How long an ended call waits for others, so that they are written together. With what writing takes, less than 100 ms.
-const LINGER: Duration = Duration::from_millis(40);
+const LINGER: Duration = Duration::from_millis(20);
 
 /// The most events, and about the most bytes of JSON, in one pack.
 const PACK_EVENTS: usize = 512;

@@ -110,7 +110,8 @@ async fn standing(gateway: &Running) -> Value {
 }
 
 async fn until_standing(gateway: &Running, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
-    wait::until(what, || async { Some(standing(gateway).await).filter(&holds) }).await
+    let deadline = wait::DEADLINE * u32::try_from(1 + calls() / 2_000).unwrap();
+    wait::until_within(deadline, what, || async { Some(standing(gateway).await).filter(&holds) }).await
 }
 
 /// As many as there were calls, and in order.

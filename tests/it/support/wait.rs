@@ -14,13 +14,22 @@ const STEP: Duration = Duration::from_millis(2);
 ///
 /// # Panics
 /// After [`DEADLINE`], naming `what` was waited for.
-pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, look: impl FnMut() -> F) -> T {
+    until_within(DEADLINE, what, look).await
+}
+
+/// The same for what takes longer, because there is more of it.
+pub(crate) async fn until_within<T, F: Future<Output = Option<T>>>(
+    deadline: Duration,
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> T {
     let started = Instant::now();
     loop {
         if let Some(found) = look().await {
             return found;
         }
-        assert!(started.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain for {what}");
+        assert!(started.elapsed() < deadline, "waited {deadline:?} in vain for {what}");
         tokio::time::sleep(STEP).await;
     }
 }
