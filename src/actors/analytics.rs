@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use url::Url;
 
 use self::buffer::{Buffer, Load, Put};
-use self::clerk::{Clerk, Close};
+use self::clerk::{Break, Clerk, Close};
 use self::counts::{Counts, Dropped};
 use self::desk::{Desk, Writes};
 use self::queue::FileState;
@@ -178,6 +178,12 @@ impl Analytics {
             spans_sent: counts.spans_so_far().0,
             spans_dropped: counts.spans_so_far().1,
         }
+    }
+
+    /// Makes the actor panic, for tests of its restart.
+    #[doc(hidden)]
+    pub fn break_clerk(&self) {
+        self.actor.do_send(Break);
     }
 
     /// For `/health/actors`.

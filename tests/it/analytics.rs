@@ -173,6 +173,29 @@ async fn whatever_posthog_does_each_event_arrives_once_and_in_order() {
 }
 
 #[actix_rt::test]
+async fn an_actor_that_panics_is_restarted_and_no_event_is_lost() {
+    let posthog = PostHog::in_mood(Mood::Slow(Duration::from_millis(20)));
+    let gateway = gateway(&posthog).start().await;
+    let analytics = &gateway.state().gateway.analytics;
+    let mut callers = Vec::new();
+    for round in 0..4_u64 {
+        for number in 0..5 {
+            callers.push(format!("caller-{round}-{number}"));
+            call(&gateway, &callers[callers.len() - 1]).await;
+            if number == 2 {
+                analytics.break_clerk();
+            }
+        }
+        wait::until_true("its restart", || analytics.report().restarts == round + 1).await;
+    }
+    taken(&posthog, callers.len()).await;
+    let arrived: std::collections::BTreeSet<String> =
+        posthog.events().into_iter().map(|event| event.distinct_id).collect();
+    assert_eq!(arrived, callers.into_iter().collect());
+    assert_eq!(standing(&gateway).dropped.values().sum::<u64>(), 0);
+}
+
+#[actix_rt::test]
 async fn a_silent_posthog_is_asked_again_after_the_timeout() {
     let posthog = PostHog::in_mood(Mood::Silent);
     let gateway = gateway(&posthog).setting("analytics.timeout", "100ms").start().await;

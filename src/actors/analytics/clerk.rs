@@ -27,6 +27,11 @@ pub(super) struct Clerk {
 #[rtype(result = "()")]
 pub(super) struct Close;
 
+/// A test wants to see it restart.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Break;
+
 impl Clerk {
     pub(super) fn new(desk: Desk, tls: Tls, otlp: Option<Url>) -> Self {
         Self { desk: Rc::new(desk), tls, otlp }
@@ -91,5 +96,14 @@ impl Handler<Close> for Clerk {
         let desk = Rc::clone(&self.desk);
         let collector = self.collector();
         Box::pin(async move { desk.close(collector.as_ref()).await })
+    }
+}
+
+impl Handler<Break> for Clerk {
+    type Result = ();
+
+    #[expect(clippy::panic, reason = "that is what was asked for")]
+    fn handle(&mut self, _: Break, _: &mut Self::Context) {
+        panic!("a test broke this clerk");
     }
 }
