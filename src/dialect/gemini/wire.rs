@@ -401,7 +401,8 @@ pub(super) fn tier_to(word: &str) -> Option<&'static str> {
     }
 }
 
-/// Writes `usageMetadata`: thoughts stand beside the rest of the output. `tier` is the one that served.
+/// Writes `usageMetadata`: thoughts stand beside the rest of the output. `tier` is the one that served; it goes without saying if
+/// it is the usual one, because Google's own SDK does not know the field in whole answers yet.
 pub(super) fn usage_to(usage: &Usage, tier: Option<&str>) -> Value {
     if let Some(own) = usage.original.as_ref().and_then(|original| original.for_dialect(DIALECT)) {
         return own.clone();
@@ -417,7 +418,7 @@ pub(super) fn usage_to(usage: &Usage, tier: Option<&str>) -> Value {
     put_modalities(&mut object, "promptTokensDetails", usage.input.unwrap_or(0), input);
     let output = [("AUDIO", usage.audio_output), ("IMAGE", usage.image_output)];
     put_modalities(&mut object, "candidatesTokensDetails", shown, output);
-    object.put_some("serviceTier", tier.and_then(tier_to));
+    object.put_some("serviceTier", tier.and_then(tier_to).filter(|tier| *tier != "standard"));
     object.into()
 }
 

@@ -33,15 +33,19 @@ REFUSED = {
     "anthropic/blocks.json": dict.fromkeys(PROVIDERS, "tools[0]"),
     "anthropic/every_parameter.json": dict.fromkeys(PROVIDERS, "mcp_servers"),
     "anthropic/tool_loop.json": dict.fromkeys(PROVIDERS, "messages[2].content[3]"),
-    "gemini/every_parameter.json": {"anthropic": "n", "openai_chat": "cachedContent", "openai_responses": "n"},
-    "gemini/media.json": {
-        "anthropic": "messages[0].content[3]",
-        "openai_chat": "messages[0].content[5]",
-        "openai_responses": "messages[0].content[5]",
+    "gemini/every_parameter.json": {
+        "anthropic": "generationConfig.candidateCount",
+        "openai_chat": "cachedContent",
+        "openai_responses": "generationConfig.candidateCount",
     },
-    "gemini/sdk_audio.json": {"anthropic": "messages[0].content[1]"},
+    "gemini/media.json": {
+        "anthropic": "contents[0].parts[3]",
+        "openai_chat": "contents[0].parts[5]",
+        "openai_responses": "contents[0].parts[5]",
+    },
+    "gemini/sdk_audio.json": {"anthropic": "contents[0].parts[1]"},
     "gemini/tool_loop.json": dict.fromkeys(PROVIDERS, "tools[1]"),
-    "gemini/words.json": dict.fromkeys(PROVIDERS, "response_format"),
+    "gemini/words.json": dict.fromkeys(PROVIDERS, "generationConfig.responseMimeType"),
     "openai_chat/every_parameter.json": {"anthropic": "n", "openai_responses": "n"},
     "openai_chat/media.json": {
         "anthropic": "messages[0].content[3]",
@@ -52,16 +56,16 @@ REFUSED = {
     "openai_chat/sdk_audio.json": {"anthropic": "messages[0].content[1]"},
     "openai_chat/tool_loop.json": dict.fromkeys(PROVIDERS, "tools[2]"),
     "openai_responses/allowed_hosted.json": dict.fromkeys(PROVIDERS, "tools[0]"),
-    "openai_responses/conversation.json": dict.fromkeys(PROVIDERS, "messages[17].content[0]"),
-    "openai_responses/grammar_format.json": dict.fromkeys(PROVIDERS, "response_format"),
+    "openai_responses/conversation.json": dict.fromkeys(PROVIDERS, "input[17]"),
+    "openai_responses/grammar_format.json": dict.fromkeys(PROVIDERS, "text.format"),
     "openai_responses/kept.json": dict.fromkeys(PROVIDERS, "prompt"),
-    "openai_responses/media.json": dict.fromkeys(PROVIDERS, "messages[0].content[3]"),
+    "openai_responses/media.json": dict.fromkeys(PROVIDERS, "input[0].content[3]"),
     "openai_responses/provider_tools.json": dict.fromkeys(PROVIDERS, "tools[0]"),
 }
 # A model of each other vendor; OpenAI's are reached through Responses from abroad.
 MODELS = {"openai_responses": "gpt-5.1", "anthropic": ANTHROPIC_MODEL, "gemini": GEMINI_MODEL}
 # What the model itself cannot do, which the catalog knows.
-BEYOND_THE_MODEL = {("gemini/sdk_audio.json", "openai_responses"): "messages[0].content[1]"}
+BEYOND_THE_MODEL = {("gemini/sdk_audio.json", "openai_responses"): "contents[0].parts[1]"}
 PATHS = {
     "openai_chat": "/v1/chat/completions",
     "openai_responses": "/v1/responses",
