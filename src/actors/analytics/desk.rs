@@ -1,6 +1,7 @@
 //! What the actor works at: written events on one side, what waits to be sent on the other. Outlives the actor's panics.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -41,6 +42,8 @@ pub(super) struct Desk {
     queue: RefCell<Queue>,
     writer: RefCell<Writer>,
     packer: RefCell<Packer>,
+    /// Taken out of the buffer and not written yet: survives a panic, and keeps its order whoever goes on with it.
+    taken: RefCell<VecDeque<Entry>>,
     pub(super) spans: Spans,
     writes: Writes,
     /// Something was put into the queue, or the end has come.
@@ -81,6 +84,7 @@ impl Desk {
             queue: RefCell::new(queue),
             writer: RefCell::default(),
             packer: RefCell::default(),
+            taken: RefCell::default(),
             spans,
             writes,
             news: Notify::new(),
@@ -112,13 +116,14 @@ impl Desk {
 
     /// Writes all calls that have ended by now.
     async fn write_all(&self) {
-        let mut entries = self.shared.buffer.take().into_iter();
-        while let Some((pack, done)) = self.pack(&mut entries) {
+        self.taken.borrow_mut().extend(self.shared.buffer.take());
+        while let Some((pack, done)) = self.pack() {
+            // At once: whatever comes now, it is done with.
+            self.shared.buffer.release(done);
             if let Some(pack) = pack {
                 let lost = self.queue.borrow_mut().push(self.now_ms(), vec![pack], self.clock.now());
                 self.lost(lost);
             }
-            self.shared.buffer.release(done);
             self.publish();
             self.news.notify_one();
             // What is being sent gets its turn.
@@ -127,13 +132,12 @@ impl Desk {
     }
 
     /// The next events, and what they held as they waited; none if nothing is left.
-    fn pack(&self, entries: &mut impl Iterator<Item = Entry>) -> Option<(Option<Pack>, Load)> {
+    fn pack(&self) -> Option<(Option<Pack>, Load)> {
         let mut packer = self.packer.borrow_mut();
         let mut done = Load::default();
-        while packer.events() < PACK_EVENTS
-            && packer.len() < PACK_BYTES
-            && let Some(entry) = entries.next()
-        {
+        while packer.events() < PACK_EVENTS && packer.len() < PACK_BYTES {
+            let next = self.taken.borrow_mut().pop_front();
+            let Some(entry) = next else { break };
             done.events += 1;
             done.bytes += entry.held_bytes();
             if self.writes == Writes::EventAndSpan

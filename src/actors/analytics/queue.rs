@@ -24,6 +24,8 @@ const ADOPT_EVERY: Duration = Duration::from_secs(30);
 pub(super) struct Queue {
     path: Option<PathBuf>,
     file: Option<Box<Spool>>,
+    /// How many files there have been: each numbers its packs from 1.
+    files: u64,
     file_limit: u64,
     age: Duration,
     when_full: WhenFull,
@@ -60,6 +62,8 @@ pub(super) struct Lost {
 pub(super) struct Head {
     place: Place,
     through: i64,
+    /// Which of the files that this process has had it is about.
+    file: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +88,7 @@ impl Queue {
         Self {
             path: settings.spool.clone(),
             file: None,
+            files: 0,
             file_limit: settings.spool_bytes,
             age: settings.spool_age,
             when_full: settings.when_full,
@@ -163,14 +168,14 @@ impl Queue {
                     if let Some(through) = waiting.last().map(|last| last.id) {
                         self.under_way = Some(through);
                         let packs = waiting.into_iter().map(|one| one.pack).collect();
-                        return Some((Head { place: Place::File, through }, packs));
+                        return Some((Head { place: Place::File, through, file: self.files }, packs));
                     }
                 }
                 Err(error) => self.failed(&error, now, lost),
             }
         }
         let (through, packs) = self.memory.head(events, raw_bytes)?;
-        Some((Head { place: Place::Memory, through }, packs))
+        Some((Head { place: Place::Memory, through, file: self.files }, packs))
     }
 
     /// Nothing is being sent.
@@ -182,6 +187,8 @@ impl Queue {
     /// Nobody needs these any more.
     pub(super) fn done(&mut self, head: &Head, now: Instant, lost: &mut Lost) {
         match head.place {
+            // Of a file that was set aside, nothing is left to be removed.
+            Place::File if head.file != self.files => {}
             Place::File => {
                 self.under_way = None;
                 self.sent = Some(head.through);
@@ -194,6 +201,7 @@ impl Queue {
     /// These are to be sent later.
     pub(super) fn put_back(&mut self, head: &Head) {
         match head.place {
+            Place::File if head.file != self.files => {}
             Place::File => self.under_way = None,
             Place::Memory => self.memory.put_back(),
         }
@@ -254,6 +262,7 @@ impl Queue {
             match Spool::open(path) {
                 Ok(spool) => {
                     (self.sent, self.under_way, self.is_removal_owed) = (None, None, false);
+                    self.files += 1;
                     self.file = Some(Box::new(spool));
                     if self.trouble.wait.is_zero() {
                         self.open(now);

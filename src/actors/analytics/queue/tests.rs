@@ -194,6 +194,21 @@ fn what_was_sent_is_not_sent_again_although_it_could_not_be_removed() {
 }
 
 #[test]
+fn what_was_sent_of_a_file_that_was_set_aside_takes_nothing_out_of_the_new_one() {
+    let folder = TempDir::new().unwrap();
+    let now = Instant::now();
+    let mut queue = Queue::new(&settings(Some(&folder.path().join("spool.db")), WhenFull::DropOldest), now);
+    push(&mut queue, "abc", now);
+    let mut lost = Lost::default();
+    let (head, packs) = queue.head(3, usize::MAX, now, &mut lost).unwrap();
+    assert_eq!(names(&packs), "abc");
+    queue.failed(&crate::store::spool::SpoolError::Damaged("malformed".into()), now, &mut lost);
+    push(&mut queue, "de", now);
+    queue.done(&head, now, &mut lost);
+    assert_eq!(drain(&mut queue, now), "de");
+}
+
+#[test]
 fn a_file_that_is_damaged_while_it_is_used_is_set_aside() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("spool.db");
