@@ -193,7 +193,8 @@ async fn a_stream_of_a_million_tiny_events_takes_time_by_its_bytes_and_memory_by
         stream(many / 8).await;
         let before = world.gateway.peak_memory();
         world.assert_linear(&format!("{caller:?} of {provider:?}"), many, stream).await;
-        let grown = world.gateway.peak_memory() - before;
+        // The kernel's count of a process's pages lags behind by some.
+        let grown = world.gateway.peak_memory().saturating_sub(before);
         assert!(grown < 32 * MIB, "{caller:?} of {model} made it grow by {} KiB", grown / 1024);
     }
 }
