@@ -7,8 +7,8 @@ use actix_http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use bytes::Bytes;
 
 use crate::auth::access;
-use crate::catalog::Resolved;
 use crate::catalog::cost::Tariff;
+use crate::catalog::{Endpoint, Model, Resolved};
 use crate::config::Config;
 use crate::config::providers::{Kind, Upstream};
 use crate::dialect::peek::{self, Peek};
@@ -148,7 +148,7 @@ pub fn route(call: Call, asked: Peek, resolved: &Resolved, config: &Config, gate
         way: Way::Native,
         ignored: None,
     };
-    let between = translate::plan(call.dialect, spoken(resolved.kind, config, &resolved.provider), marks);
+    let between = translate::plan(call.dialect, spoken(resolved, config), marks);
     match (between, call.operation) {
         (Some(translate::Plan::Native), _) => Ok(native(asked, call)),
         (Some(between), Operation::CountTokens) => {
@@ -366,14 +366,27 @@ pub enum UsageChunk {
     Ours,
 }
 
-/// Which dialects a provider speaks.
-fn spoken(kind: Kind, config: &Config, provider: &ProviderName) -> &'static [Dialect] {
-    let has_responses =
-        || config.providers.get(provider).is_none_or(|settings| settings.upstreams.values().all(|one| one.responses));
-    match kind {
-        Kind::OpenAi if has_responses() => &[Dialect::OpenAiChat, Dialect::OpenAiResponses],
+/// In which dialects the provider answers for this model.
+fn spoken(resolved: &Resolved, config: &Config) -> &'static [Dialect] {
+    let has_responses = || {
+        let settings = config.providers.get(&resolved.provider);
+        settings.is_none_or(|settings| settings.upstreams.values().all(|one| one.responses))
+    };
+    match resolved.kind {
+        Kind::OpenAi if has_responses() => openai_answers(resolved.entry.as_deref()),
         Kind::OpenAi => &[Dialect::OpenAiChat],
         Kind::Anthropic => &[Dialect::Anthropic],
         Kind::Gemini => &[Dialect::Gemini],
+    }
+}
+
+/// OpenAI offers some of its models in one of its two dialects only.
+fn openai_answers(model: Option<&Model>) -> &'static [Dialect] {
+    let offers = |endpoint| model.is_some_and(|model| model.endpoints.contains(&endpoint));
+    match (offers(Endpoint::ChatCompletions), offers(Endpoint::Responses)) {
+        (false, true) => &[Dialect::OpenAiResponses],
+        (true, false) => &[Dialect::OpenAiChat],
+        // Where nothing is known of it, it is taken for one that has both.
+        (true, true) | (false, false) => &[Dialect::OpenAiChat, Dialect::OpenAiResponses],
     }
 }

@@ -106,6 +106,17 @@ fn known(model: &str) -> Result<(), Refusal> {
     Err(Refusal::invalid(message).status(404).code("model_not_found"))
 }
 
+/// OpenAI answers for some of its models on Responses only: its "pro" ones, those for code, research and computers.
+fn has_chat(model: &str) -> Result<(), Refusal> {
+    let only_responses = ["-pro", "-codex", "-deep-research"].iter().any(|word| model.contains(word))
+        || ["codex-", "computer-use-"].iter().any(|family| model.starts_with(family));
+    if !only_responses {
+        return Ok(());
+    }
+    let message = "This model is only supported in v1/responses and not in v1/chat/completions.";
+    Err(Refusal::invalid(message).status(404).param("model"))
+}
+
 /// Whether the model thinks before it speaks: the o series, and GPT from 5 on but for its chat models.
 fn reasons(model: &str) -> bool {
     let generation = model.strip_prefix("gpt-").and_then(|rest| rest.split(['.', '-']).next()?.parse::<u64>().ok());

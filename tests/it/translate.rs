@@ -222,6 +222,27 @@ async fn a_plain_answer_is_heard_as_it_was_said() {
 }
 
 #[tokio::test]
+async fn models_that_only_responses_has_answer_every_caller() {
+    let world = World::new().await;
+    for model in ["gpt-5-pro", "gpt-5.1-codex", "o3-deep-research"] {
+        for caller in Speaker::ALL {
+            for mode in MODES {
+                let before = world.gateway.openai().requests().len();
+                let (path, body) = caller.call(&user(model, "Hello"), mode);
+                let answer = world.gateway.post(&path, &body).send().await.unwrap();
+                let (status, text) = (answer.status(), answer.text().await.unwrap());
+                assert_eq!(status, 200, "{caller:?} {mode:?} {model}: {text}");
+                let heard = hear(caller, mode, &text).unwrap();
+                assert!(heard.text.contains("Hello"), "{caller:?} {mode:?} {model}: {}", heard.text);
+                let seen = world.gateway.openai().requests();
+                let reached: Vec<_> = seen[before..].iter().map(|request| request.path()).collect();
+                assert_eq!(reached, ["/v1/responses"], "{caller:?} {mode:?} {model}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_conversation_with_instructions_arrives_in_its_order() {
     let world = World::new().await;
     for pair in Pair::all() {

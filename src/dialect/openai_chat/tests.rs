@@ -147,18 +147,49 @@ fn what_the_encoder_writes_the_decoder_reads() {
 
 #[test]
 fn interleaved_calls_keep_their_own_arguments() {
+    let own = |id: &str, arguments: &str| (id.to_owned(), arguments.to_owned());
+    let expected = [own("call_a", r#"{"city":"Oslo"}"#), own("call_b", r#"{"city":"Rome"}"#)];
+    assert_eq!(called("tools_interleaved.txt"), expected);
+}
+
+/// The ids and arguments of the calls in a fixture of a stream.
+fn called(name: &str) -> Vec<(String, String)> {
     let samples = fixtures("streams", DIALECT);
-    let sample = samples.iter().find(|sample| sample.name == "tools_interleaved.txt").unwrap();
-    let response = fold_stream::<Codec>(sample).finish();
-    let calls: Vec<(&str, &str)> = response.choices[0]
-        .parts
-        .iter()
-        .filter_map(|part| match &part.content {
-            Content::ToolCall(call) => Some((call.id.as_str(), call.arguments.as_str())),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(calls, [("call_a", "{\"city\":\"Oslo\"}"), ("call_b", "{\"city\":\"Rome\"}")]);
+    let sample = samples.iter().find(|sample| sample.name == name).unwrap();
+    let choices = fold_stream::<Codec>(sample).finish().choices;
+    let calls = choices[0].parts.iter().filter_map(|part| match &part.content {
+        Content::ToolCall(call) => Some((call.id.clone(), call.arguments.clone())),
+        _ => None,
+    });
+    calls.collect()
+}
+
+#[test]
+fn calls_that_a_server_numbers_alike_or_not_at_all_stay_apart() {
+    for (name, ids) in
+        [("calls_with_one_index.txt", ["call_k2", "call_k3"]), ("calls_without_index.txt", ["call_m2", "call_m3"])]
+    {
+        let cities = [r#"{"city":"Oslo"}"#, r#"{"city":"Bergen"}"#];
+        let expected: Vec<_> = ids.iter().zip(cities).map(|(id, city)| ((*id).to_owned(), city.to_owned())).collect();
+        assert_eq!(called(name), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_call_goes_on_under_its_index_whatever_id_each_piece_makes_up() {
+    let chunk = |call: Value| {
+        let choice = json!({"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": null});
+        json!({"id": "c", "model": "m", "choices": [choice]}).to_string()
+    };
+    let pieces = [
+        json!({"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{\"a\""}}),
+        json!({"index": 0, "id": "call_2", "type": "function", "function": {"name": "", "arguments": ":"}}),
+        json!({"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": "1}"}}),
+    ];
+    let text: Vec<_> = pieces.into_iter().map(|piece| format!("data: {}\n\n", chunk(piece))).collect();
+    let events = decode_stream::<Codec>(text.concat().as_bytes(), usize::MAX);
+    let fold: crate::ir::Fold = events.into_iter().collect();
+    assert_eq!(fold.response().choices[0].parts, [call("call_1", "f", r#"{"a":1}"#)]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{
-    Refusal, asked_for, chat_rules, chat_shape, directives, format, head, known, parsed, reasons, stream_head,
+    Refusal, asked_for, chat_rules, chat_shape, directives, format, has_chat, head, known, parsed, reasons, stream_head,
 };
 use crate::sandbox::compose::{
     Ask, Choice, Composed, Finish, Input, Tool, ToolInput, Usage, compose, pieces, tokens_in,
@@ -27,6 +27,7 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         _ => refusal,
     })?;
     known(text(&request, "model"))?;
+    has_chat(text(&request, "model"))?;
     chat_rules::check(&request)?;
     let ask = read(&request)?;
     if let Some(status) = ask.directives.error {

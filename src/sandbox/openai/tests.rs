@@ -364,3 +364,17 @@ fn credentials_and_paths_are_checked() {
     let counted = provider.post("/v1/responses/input_tokens", &json!({"model": "gpt-5", "input": "12345678"})).json();
     assert_eq!(counted, json!({"object": "response.input_tokens", "input_tokens": 2}));
 }
+
+#[test]
+fn models_that_only_responses_has_are_not_found_on_chat() {
+    for model in ["gpt-5-pro", "o1-pro-2025-03-19", "gpt-5.1-codex-max", "codex-mini-latest", "o3-deep-research"] {
+        let refusal = chat(&with(plain(), "/model", model.into()));
+        assert_eq!(refusal.0.status, 404, "{model}");
+        assert_eq!(
+            serde_json::from_str::<Value>(&refusal.text()).unwrap()["error"],
+            json!({"message": "This model is only supported in v1/responses and not in v1/chat/completions.",
+                "type": "invalid_request_error", "param": "model", "code": null})
+        );
+        assert_eq!(responses(&json!({"model": model, "input": "hi"})).0.status, 200, "{model}");
+    }
+}

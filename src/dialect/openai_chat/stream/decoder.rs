@@ -5,6 +5,7 @@
 //! JSON document (else the two are interleaved, and it stays open); all end with the choice's finish reason.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Map, Value};
 
@@ -36,6 +37,10 @@ struct Open {
     /// Text, refusal or thoughts: one of them at most.
     flow: Option<(u32, Flow)>,
     calls: BTreeMap<u64, Call>,
+    /// The index of the call that began last.
+    last_call: u64,
+    /// How many calls there were; more than `calls`, where servers number them all alike.
+    called: usize,
     /// Loose fields of the choice, to be told at its end.
     carry: Carry,
     /// Which unknown fields the message has (its sound): their values are not followed.
@@ -56,6 +61,8 @@ enum Flow {
 struct Call {
     part: u32,
     kind: CallKind,
+    /// A short mark of its id: a piece with another id is of another call, whatever its index says.
+    id: u64,
     open: bool,
     json: Json,
 }
@@ -351,12 +358,14 @@ impl Open {
     }
 
     fn call(&mut self, choice: u32, mut call: Fields<'_>, place: usize, out: &mut Vec<Event>) -> Result<(), Fault> {
-        // Some servers leave the index out and send every call whole.
-        let index = match call.count("index")? {
-            Some(index) => index,
-            None => u64::try_from(place).unwrap_or(u64::MAX),
-        };
+        let index = call.count("index")?;
         let id = call.string("id")?.filter(|id| !id.is_empty());
+        // Some servers leave the index out: what has no id goes on with the last call.
+        let index = match (index, &id) {
+            (Some(index), _) => index,
+            (None, Some(_)) => u64::try_from(place).unwrap_or(u64::MAX),
+            (None, None) => self.last_call,
+        };
         let kind = match call.string("type")?.as_deref() {
             Some("custom") => CallKind::Custom,
             Some(_) | None => self.calls.get(&index).map_or(CallKind::Function, |call| call.kind),
@@ -367,9 +376,20 @@ impl Open {
             Some(inner) => Fields::of(inner, here.key(key))?,
             None => Fields::of_map(Map::new(), here),
         };
-        if !self.calls.contains_key(&index) {
-            if self.calls.len() >= MOST {
+        // Others give every call the same index. A piece of a call that goes on may repeat its id, or make up a new one,
+        // but has no name.
+        let is_new = self.calls.get(&index).is_none_or(|known| {
+            let named = inner.peek_str("name").is_some_and(|name| !name.is_empty());
+            named && id.as_deref().is_some_and(|id| short(id) != known.id)
+        });
+        if is_new {
+            if self.called >= MOST {
                 return Err(call.invalid("index", format!("less than {MOST}")));
+            }
+            self.called += 1;
+            self.last_call = index;
+            if let Some(known) = self.calls.remove(&index).filter(|known| known.open) {
+                out.push(Event::PartStop(PartAt { choice, part: known.part }, Carry::NONE));
             }
             self.stop_flow(choice, out);
             for other in self.calls.values_mut().filter(|other| other.open && other.is_complete()) {
@@ -382,8 +402,9 @@ impl Open {
                 arguments: String::new(),
                 kind,
             };
+            let id = short(&head.id);
             let part = self.begin(choice, Part::new(Content::ToolCall(head)), out);
-            self.calls.insert(index, Call { part, kind, open: true, json: Json::default() });
+            self.calls.insert(index, Call { part, kind, id, open: true, json: Json::default() });
         }
         let argument_key = match kind {
             CallKind::Function => "arguments",
@@ -418,6 +439,13 @@ impl Call {
             CallKind::Custom => true,
         }
     }
+}
+
+/// A mark to know an id by, however long that is.
+fn short(id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Reads an error that a server sends in the middle of a stream.
