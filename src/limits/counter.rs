@@ -258,9 +258,13 @@ impl Counter {
         }
     }
 
-    /// Somebody reset the counter: nothing was spent.
+    /// Somebody reset the counter: nothing was spent. A counter that has never looked had not heard of a reset that may be older
+    /// than all it knows: what was spent here since it began stays.
     pub fn forget(&mut self, resets: u64) {
         self.resets = resets;
+        if self.looked_at.is_none() {
+            return;
+        }
         self.own = Spent::default();
         self.others = Spent::default();
         self.is_over = false;
@@ -268,12 +272,13 @@ impl Counter {
         self.doubt();
     }
 
-    /// Whether nothing is known that would not be known of a new counter.
+    /// Whether nothing is known that would not be known of a new counter. What was to be told of windows that have passed is of
+    /// no use to anybody: a Redis that is gone keeps no counter here.
     pub fn is_idle(&mut self, at: LedgerTime) -> bool {
         self.roll(at);
         let is_empty = self.own == Spent::default() && self.others == Spent::default();
         let rested = at.0.saturating_sub(self.touched.0) > LEASE_MS;
-        is_empty && rested && self.reserved == NanoUsd::ZERO && !self.queued
+        is_empty && rested && self.reserved == NanoUsd::ZERO
     }
 
     /// Notes that a call came by.
@@ -504,6 +509,20 @@ mod tests {
         counter.learn(&told, &learnt(false, 100, 0), NanoUsd::ZERO, NOON, NOON);
         assert!(matches!(admit(&mut counter, 1, Company::Alone), Local::Refused { .. }));
         assert_eq!(counter.admit(NanoUsd(1), later(HOUR + HOUR / 2), Company::Alone), Local::Admitted);
+    }
+
+    #[test]
+    fn a_new_counter_takes_over_a_reset_it_had_not_heard_of_and_keeps_what_it_spent() {
+        let mut counter = counter(1000);
+        counter.reserve(NanoUsd(10));
+        counter.settle(NanoUsd(10), NanoUsd(90), NOON, 0.8);
+        counter.forget(7);
+        let told = counter.tell(NOON);
+        assert_eq!((told.resets, told.own.current), (7, NanoUsd(90)));
+        counter.learn(&told, &learnt(false, 0, 250), NanoUsd::ZERO, NOON, NOON);
+        counter.forget(8);
+        let told = counter.tell(NOON);
+        assert_eq!((told.resets, told.own.current), (8, NanoUsd::ZERO));
     }
 
     #[test]

@@ -53,6 +53,15 @@ for i = 1, #KEYS / 2 do
 end
 return answers";
 
+/// Forgets what was spent, and numbers that anew. The number is Redis's time, so that it is larger than all before it even where
+/// the one before has expired: instances that know that one hear of this one too.
+const RESET: &str = "local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local resets = math.max(tonumber(redis.call('GET', KEYS[1]) or '0') + 1, now)
+redis.call('SET', KEYS[1], string.format('%.0f', resets), 'PX', ARGV[1])
+redis.call('DEL', KEYS[2], KEYS[3])
+return resets";
+
 /// Gives a sign of life; returns how many are alive, and whether this one was known.
 const HEARTBEAT: &str = "local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -70,6 +79,7 @@ pub struct Counters {
     instance: String,
     look: Script,
     mention: Script,
+    reset: Script,
     heartbeat: Script,
 }
 
@@ -164,6 +174,7 @@ impl Counters {
             instance: uuid::Uuid::new_v4().simple().to_string(),
             look: Script::new(LOOK),
             mention: Script::new(MENTION),
+            reset: Script::new(RESET),
             heartbeat: Script::new(HEARTBEAT),
         }))
     }
@@ -255,13 +266,15 @@ impl Counters {
     /// # Errors
     /// When Redis is out of reach.
     pub async fn reset(&self, key: CounterKey, bucket: Bucket) -> Result<(), CountersError> {
-        let mut more = redis::cmd("INCR");
-        more.arg(resets_of(key));
-        let mut expire = redis::cmd("PEXPIRE");
-        expire.arg(resets_of(key)).arg(key.length().as_ms().saturating_mul(2));
-        let mut delete = redis::cmd("DEL");
-        delete.arg(hash_of(key, bucket)).arg(hash_of(key, Bucket(bucket.0.saturating_sub(1))));
-        bounded(self.server.query(&[more, expire, delete])).await?;
+        let mut command = redis::cmd("EVALSHA");
+        command
+            .arg(self.reset.get_hash())
+            .arg(3)
+            .arg(resets_of(key))
+            .arg(hash_of(key, bucket))
+            .arg(hash_of(key, Bucket(bucket.0.saturating_sub(1))))
+            .arg(kept_for(key));
+        self.run(&[command]).await?;
         Ok(())
     }
 
@@ -310,7 +323,12 @@ impl Counters {
         bounded(async {
             match self.server.query(commands).await {
                 Err(CountersError::Redis(error)) if is_unknown_script(&error) => {
-                    let scripts = [(&self.look, LOOK), (&self.mention, MENTION), (&self.heartbeat, HEARTBEAT)];
+                    let scripts = [
+                        (&self.look, LOOK),
+                        (&self.mention, MENTION),
+                        (&self.reset, RESET),
+                        (&self.heartbeat, HEARTBEAT),
+                    ];
                     for (script, text) in scripts {
                         self.server.load(script, text).await?;
                     }

@@ -321,17 +321,43 @@ async fn a_counter_that_is_reset_starts_anew_in_every_instance() {
     other.reserve(&user, CENT).await.unwrap_err();
     let counters = Counters::open(&one.config.redis).unwrap().unwrap();
     let claim = one.limiter.claims(&scope(&user), &one.product)[0];
+    let raw = ::redis::Client::open(shared_redis()).unwrap();
+    let mut raw = raw.get_multiplexed_async_connection().await.unwrap();
+    for _ in 0..3 {
+        let now = counters.heartbeat().await.unwrap().time;
+        counters.reset(claim.key, claim.key.length().bucket(now)).await.unwrap();
+        for instance in [&one, &other] {
+            wait::until("the reset to be heard of", || async {
+                (instance.limiter.usage(&scope(&user).product, &[claim]).await[0].used == NanoUsd::ZERO).then_some(())
+            })
+            .await;
+            instance.reserve(&user, CENT).await.unwrap().settle(NanoUsd::ZERO);
+        }
+        one.reserve(&user, CENT).await.unwrap().settle(DOLLAR);
+        one.limiter.flush().await;
+        // As soon as its lease is over.
+        wait::until("the limit to be spent", || async { other.reserve(&user, CENT).await.err() }).await;
+        // The next reset comes after Redis has forgotten this one.
+        let resets = format!("llmgw:{{{}}}:{}:resets", claim.key.whose(), claim.key.length().as_ms());
+        let forgotten: i64 = ::redis::cmd("DEL").arg(resets).query_async(&mut raw).await.unwrap();
+        assert_eq!(forgotten, 1);
+    }
+}
+
+#[actix_web::test]
+async fn what_is_spent_after_a_reset_by_an_instance_that_had_not_heard_of_it_is_not_lost() {
+    let one = Instance::start(&shared_redis()).await;
+    let user = somebody();
+    one.reserve(&user, CENT).await.unwrap().settle(CENT);
+    one.limiter.flush().await;
+    let counters = Counters::open(&one.config.redis).unwrap().unwrap();
+    let claim = one.limiter.claims(&scope(&user), &one.product)[0];
     let now = counters.heartbeat().await.unwrap().time;
     counters.reset(claim.key, claim.key.length().bucket(now)).await.unwrap();
-    for instance in [&one, &other] {
-        let left = instance.limiter.usage(&scope(&user).product, &[claim]).await;
-        wait::until("the reset to be heard of", || async {
-            (instance.limiter.usage(&scope(&user).product, &[claim]).await[0].used == NanoUsd::ZERO).then_some(())
-        })
-        .await;
-        assert_eq!(left.len(), 1);
-        instance.reserve(&user, CENT).await.unwrap();
-    }
+    let new = Instance::with(&shared_redis(), &[("LLM_GATEWAY__LIMITS__FLUSH_EVERY", "1h")]).await;
+    new.reserve(&user, NanoUsd(CENT.0 / 10)).await.unwrap().settle(CENT);
+    new.limiter.flush().await;
+    assert_eq!(new.in_redis(&user).await, CENT);
 }
 
 #[tokio::test]

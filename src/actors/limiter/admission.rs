@@ -37,6 +37,7 @@ pub(super) enum Held {
 /// What was reserved so far; given back when dropped.
 struct Taken<'a> {
     shared: &'a Shared,
+    product: &'a ProductName,
     claims: &'a [Claim],
     count: usize,
     estimate: NanoUsd,
@@ -51,7 +52,7 @@ impl Shared {
         estimate: NanoUsd,
     ) -> Result<(), (Claim, Held)> {
         // Dropped half way, by a caller that left, it gives back what it took.
-        let mut taken = Taken { shared: self, claims, count: 0, estimate };
+        let mut taken = Taken { shared: self, product: &scope.product, claims, count: 0, estimate };
         for claim in claims {
             let local = match self.ledger.admit(&scope.product, claim, estimate, self.company()) {
                 Local::Ask => self.ask(&scope.product, claim, estimate).await,
@@ -168,7 +169,7 @@ impl Shared {
         let warn_at = self.config.load().limits.warn_at;
         let mut warnings = Vec::new();
         for claim in claims {
-            if self.ledger.settle(claim, estimate, actual, warn_at) == Crossed::Yes {
+            if self.ledger.settle(&scope.product, claim, estimate, actual, warn_at) == Crossed::Yes {
                 warnings.push(self.warn(scope, claim));
             }
         }
@@ -239,7 +240,7 @@ impl Shared {
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
         for claim in &self.claims[..self.count] {
-            self.shared.ledger.settle(claim, self.estimate, NanoUsd::ZERO, f64::MAX);
+            self.shared.ledger.settle(self.product, claim, self.estimate, NanoUsd::ZERO, f64::MAX);
         }
     }
 }

@@ -78,6 +78,29 @@ impl Supervised for Keeper {
         self.is_telling = false;
         self.is_late = false;
         self.is_meeting = false;
+        // What was being told when it broke off is in no queue.
+        if self.shared.counters.is_some() {
+            self.shared.ledger.requeue();
+        }
+    }
+}
+
+/// Breaks the actor, for its tests.
+#[cfg(test)]
+pub(super) struct Break;
+
+#[cfg(test)]
+impl actix::Message for Break {
+    type Result = ();
+}
+
+#[cfg(test)]
+impl Handler<Break> for Keeper {
+    type Result = ();
+
+    #[expect(clippy::panic, reason = "this is what it is for")]
+    fn handle(&mut self, _: Break, _: &mut Self::Context) {
+        panic!("broken by a test");
     }
 }
 

@@ -140,9 +140,23 @@ impl Ledger {
     }
 
     /// Replaces what was reserved under one limit by what the call cost, and lets those look who wait for it.
-    pub(super) fn settle(&self, claim: &Claim, estimate: NanoUsd, actual: NanoUsd, warn_at: f64) -> Crossed {
+    /// A cost is never lost: where the counter is not there, it begins with it.
+    pub(super) fn settle(
+        &self,
+        product: &ProductName,
+        claim: &Claim,
+        estimate: NanoUsd,
+        actual: NanoUsd,
+        warn_at: f64,
+    ) -> Crossed {
         let at = self.now();
-        let Some(mut counter) = self.counters.get_mut(&claim.key) else { return Crossed::No };
+        let mut counter = match self.counters.get_mut(&claim.key) {
+            Some(counter) => counter,
+            None if actual > NanoUsd::ZERO => {
+                self.counters.entry(claim.key).or_insert_with(|| self.begin(product, claim, at))
+            }
+            None => return Crossed::No,
+        };
         let crossed = counter.settle(estimate, actual, at, warn_at);
         let wants = self.audience == Audience::Others && !counter.queued;
         counter.queued |= wants;
@@ -223,6 +237,17 @@ impl Ledger {
         self.queue().extend(keys);
     }
 
+    /// All counters have something to tell, whatever was noted before: whoever had taken some of them to tell is no more.
+    pub(super) fn requeue(&self) {
+        let mut keys = Vec::with_capacity(self.counters.len());
+        for mut counter in self.counters.iter_mut() {
+            counter.queued = true;
+            keys.push(*counter.key());
+        }
+        // Those that are there twice are told twice, which changes nothing.
+        self.queue().extend(keys);
+    }
+
     fn push(&self, key: CounterKey) {
         self.queue().push_back(key);
     }
@@ -268,7 +293,12 @@ impl Ledger {
     /// Drops counters that say nothing any more.
     pub(super) fn expire(&self) {
         let at = self.now();
+        let before = self.counters.len();
         self.counters.retain(|_, counter| !counter.is_idle(at));
+        // While Redis is gone the queue is not told, and would keep what is no more.
+        if self.counters.len() < before {
+            self.queue().retain(|key| self.counters.contains_key(key));
+        }
     }
 
     /// How many counters are kept.

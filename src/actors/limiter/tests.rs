@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 
+use super::keeper::Break;
 use super::ledger::{Audience, Ledger};
 use super::{Limiter, Reservation, headers};
 use crate::clock::Clock;
@@ -17,7 +18,7 @@ use crate::limits::counter::{Company, Counter};
 use crate::limits::scope::{CounterKey, EndUser, Payer, Scope};
 use crate::limits::window::LedgerTime;
 use crate::money::NanoUsd;
-use crate::store::counters::Roll;
+use crate::store::counters::{Counters, Roll};
 use crate::telemetry::metrics::Metrics;
 
 const CENT: NanoUsd = NanoUsd(10_000_000);
@@ -159,7 +160,7 @@ fn a_hundred_thousand_users_fit_in_a_hundred_megabytes_and_expire() {
         let scope = Scope { end_user: EndUser::Owner(UserId(user)), ..scope("") };
         for claim in scope.claims(&config.products["llm_gateway"], &config.limits) {
             ledger.admit(&scope.product, &claim, CENT, Company::Alone);
-            ledger.settle(&claim, CENT, CENT, 0.8);
+            ledger.settle(&scope.product, &claim, CENT, CENT, 0.8);
         }
     }
     assert_eq!(ledger.len(), 200_000);
@@ -172,6 +173,58 @@ fn a_hundred_thousand_users_fit_in_a_hundred_megabytes_and_expire() {
     clock.advance(std::time::Duration::from_secs(2 * 24 * 3600));
     ledger.expire();
     assert_eq!(ledger.len(), 0);
+}
+
+#[test]
+fn counters_that_a_redis_that_is_gone_was_not_told_of_expire_too() {
+    let config = config("[{ per = 'user', usd = 1, window = '1h' }]");
+    let clock = Clock::manual(SystemTime::now());
+    let ledger = Ledger::new(clock.clone(), Audience::Others);
+    for user in 0..2_000 {
+        let scope = Scope { end_user: EndUser::Owner(UserId(user)), ..scope("") };
+        for claim in scope.claims(&config.products["llm_gateway"], &config.limits) {
+            ledger.admit(&scope.product, &claim, CENT, Company::Alone);
+            ledger.settle(&scope.product, &claim, CENT, CENT, 0.8);
+        }
+    }
+    ledger.expire();
+    assert_eq!((ledger.len(), ledger.queued()), (2_000, 2_000));
+    clock.advance(std::time::Duration::from_secs(3 * 3600));
+    ledger.expire();
+    assert_eq!((ledger.len(), ledger.queued()), (0, 0));
+}
+
+#[test]
+fn what_is_settled_on_a_counter_that_has_expired_is_not_lost() {
+    let config = config("[{ per = 'user', usd = 1, window = '1h' }]");
+    let ledger = Ledger::new(Clock::manual(SystemTime::now()), Audience::Others);
+    let claim = scope("ann").claims(&config.products["llm_gateway"], &config.limits)[0];
+    ledger.settle(&scope("ann").product, &claim, NanoUsd::ZERO, CENT, 0.8);
+    let used = ledger.with(claim.key, |counter, at| counter.standing_at(at).spent.current);
+    assert_eq!((used, ledger.queued()), (Some(CENT), 1));
+}
+
+#[actix_rt::test]
+async fn what_was_being_told_when_the_actor_panics_is_told_anew() {
+    let env = [
+        ("LLM_GATEWAY_REDIS_URL".to_owned(), "redis://127.0.0.1:1/".to_owned()),
+        ("LLM_GATEWAY__LIMITS__FLUSH_EVERY".to_owned(), "1h".to_owned()),
+    ];
+    let config = Config::load(env, config::Mode::Tool).unwrap().config;
+    let counters = Counters::open(&config.redis).unwrap();
+    let product = config.products["llm_gateway"].clone();
+    let config = std::sync::Arc::new(ArcSwap::from_pointee(config));
+    let limiter = Limiter::start(config, Clock::system(), Metrics::new().unwrap(), counters);
+    reserve(&limiter, &product, scope("ann"), CENT).await.unwrap().settle(CENT);
+    let taken = limiter.shared.ledger.take_queued(10);
+    assert_eq!((taken.len(), limiter.shared.ledger.queued()), (product.limits.len(), 0));
+    limiter._actor.send(Break).await.unwrap_err();
+    let again = async {
+        while limiter.shared.ledger.queued() < taken.len() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), again).await.unwrap();
 }
 
 #[actix_rt::test]
