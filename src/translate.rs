@@ -30,6 +30,9 @@ pub mod plan;
 mod properties;
 mod restore;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod silence;
+#[cfg(test)]
 mod table;
 pub mod tap;
 // Its data is the catalog's, which is not fuzzed.

@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Adaptions, Capabilities, Dialect, Sampler, Target};
 use crate::ir::{
-    CallKind, Carry, Content, CustomTool, Effort, FunctionTool, Losses, Message, Part, Request, Role, Sampling, Tool,
-    ToolMode, ToolRef,
+    CallKind, Carry, Content, CustomTool, Effort, FunctionTool, Losses, Message, Part, Request, Role, Sampling,
+    Severity, Tool, ToolMode, ToolRef,
 };
 
 /// The most stop sequences for which the gateway looks itself: each costs a search in every piece of text.
@@ -24,19 +24,26 @@ const LONGEST_STOP_CUT_HERE: usize = 256;
 pub struct Turn<'a> {
     /// Whose side: [`Role::Tool`] counts as [`Role::User`], [`Role::Developer`] as [`Role::System`].
     pub side: Role,
-    /// The messages.
-    pub messages: Vec<&'a Message>,
-    /// The place of the first in the request's `messages`, for losses.
-    pub index: usize,
+    /// The messages, each with its place in the request's `messages`, for losses.
+    pub messages: Vec<(usize, &'a Message)>,
 }
 
 impl<'a> Turn<'a> {
     /// All parts of the turn, each with the place of its message and its own place there, for losses.
     pub fn parts(&self) -> impl Iterator<Item = (usize, usize, &'a Part)> {
-        let index = self.index;
-        self.messages.iter().enumerate().flat_map(move |(offset, message)| {
-            message.parts.iter().enumerate().map(move |(place, part)| (index + offset, place, part))
+        self.messages.iter().flat_map(|(index, message)| {
+            message.parts.iter().enumerate().map(move |(place, part)| (*index, place, part))
         })
+    }
+
+    /// The place of its first message.
+    pub fn index(&self) -> usize {
+        self.messages.first().map_or(0, |(index, _)| *index)
+    }
+
+    /// The places of the messages whose speaker is named.
+    pub fn named(&self) -> impl Iterator<Item = usize> {
+        self.messages.iter().filter(|(_, message)| message.name.is_some()).map(|(index, _)| *index)
     }
 }
 
@@ -50,11 +57,50 @@ pub fn turns(messages: &[Message]) -> Vec<Turn<'_>> {
             Role::Assistant => Role::Assistant,
         };
         match turns.last_mut().filter(|turn| turn.side == side) {
-            Some(turn) => turn.messages.push(message),
-            None => turns.push(Turn { side, messages: vec![message], index }),
+            Some(turn) => turn.messages.push((index, message)),
+            None => turns.push(Turn { side, messages: vec![(index, message)] }),
         }
     }
     turns
+}
+
+/// Puts the results of tools right behind their calls, where the dialect demands it: in front of system messages that stand
+/// between the two, and in one turn.
+pub fn results_first<'a>(turns: Vec<Turn<'a>>, losses: &mut Losses) -> Vec<Turn<'a>> {
+    let mut sorted = Vec::with_capacity(turns.len());
+    let mut between = Vec::new();
+    for turn in turns {
+        if turn.side == Role::Assistant {
+            put_results_first(std::mem::take(&mut between), &mut sorted, losses);
+            sorted.push(turn);
+        } else {
+            between.push(turn);
+        }
+    }
+    put_results_first(between, &mut sorted, losses);
+    sorted
+}
+
+/// Of what stands between two turns of the model.
+fn put_results_first<'a>(turns: Vec<Turn<'a>>, sorted: &mut Vec<Turn<'a>>, losses: &mut Losses) {
+    let is_result = |part: &Part| matches!(part.content, Content::ToolResult(_));
+    let has_result = |message: &Message| message.parts.iter().any(is_result);
+    let late = turns
+        .iter()
+        .skip_while(|turn| turn.side != Role::System)
+        .flat_map(|turn| &turn.messages)
+        .find(|(_, message)| has_result(message));
+    let Some((index, _)) = late else { return sorted.extend(turns) };
+    losses.approximated(format!("messages[{index}]"), "comes before the system message that stood before it");
+    let mut results = Turn { side: Role::User, messages: Vec::new() };
+    let mut others = Vec::with_capacity(turns.len());
+    for turn in turns {
+        let (with, without) = turn.messages.into_iter().partition(|(_, message)| has_result(message));
+        results.messages.extend::<Vec<_>>(with);
+        others.push(Turn { side: turn.side, messages: without });
+    }
+    sorted.push(results);
+    sorted.extend(others.into_iter().filter(|turn| !turn.messages.is_empty()));
 }
 
 /// The names of tools by the ids of their calls, for dialects whose results name the tool (Gemini).
@@ -118,11 +164,15 @@ impl ToolNames {
     }
 }
 
+/// The grammar of a freeform tool's input, if it has one.
+fn grammar(tool: &CustomTool) -> Option<&Value> {
+    tool.format.as_ref().filter(|format| format.get("type").and_then(Value::as_str) == Some("grammar"))
+}
+
 /// A freeform tool as a function with one string, `input`. The answer is turned back ([`Adaptions::custom_tools`]).
 pub fn custom_as_function(tool: &CustomTool) -> FunctionTool {
     let mut input = json!({"type": "string"});
-    let grammar = tool.format.as_ref().filter(|format| format.get("type").and_then(Value::as_str) == Some("grammar"));
-    if let Some(grammar) = grammar {
+    if let Some(grammar) = grammar(tool) {
         input["description"] = Value::from(format!("The text must match this grammar: {grammar}"));
     }
     FunctionTool {
@@ -257,24 +307,43 @@ pub fn nearest_effort(asked: &Effort, levels: &[Effort]) -> Effort {
     nearest.unwrap_or(asked).clone()
 }
 
-/// Reports the tools and media that the target cannot take at all: the losses that change the meaning.
+/// Reports what of the tools the target cannot take: those that it cannot have at all, which changes the meaning, and what
+/// custom tools and the choice say beside.
 pub fn refuse_what_is_beyond(request: &Request, target: &Target, losses: &mut Losses) {
     if !target.can.tools && !request.tools.is_empty() {
         losses.refused("tools", format!("cannot be used with model {}", target.model));
     }
-    for tool in &request.tools {
+    for (index, tool) in request.tools.iter().enumerate() {
         match tool {
             Tool::Provider(tool) if tool.original.dialect != target.dialect => losses.refused(
-                tool.field.as_str(),
+                format!("tools[{index}]"),
                 format!("is run by its own provider ({}) and does not exist in {}", tool.name, target.dialect),
             ),
-            Tool::Provider(_) | Tool::Function(_) | Tool::Custom(_) => {}
+            Tool::Custom(tool) => {
+                losses.report_carry(&tool.carry, target.dialect, format_args!("tools[{index}]."), &["type"]);
+                if grammar(tool).is_some() && !target.can.custom_tools {
+                    let reason = "is a grammar, which the model is told in words and nothing holds it to";
+                    losses.approximated(format!("tools[{index}].format"), reason);
+                }
+            }
+            Tool::Provider(_) | Tool::Function(_) => {}
         }
     }
-    if let Some(ToolMode::Provider(opaque)) = request.tool_choice.as_ref().map(|choice| &choice.mode)
-        && opaque.dialect != target.dialect
-    {
-        losses.refused("tool_choice", format!("has a form that does not exist in {}", target.dialect));
+    let Some(choice) = &request.tool_choice else { return };
+    losses.report_carry(&choice.carry, target.dialect, "tool_choice.", &["type"]);
+    match &choice.mode {
+        ToolMode::Provider(opaque) if opaque.dialect != target.dialect => {
+            losses.refused("tool_choice", format!("has a form that does not exist in {}", target.dialect));
+        }
+        ToolMode::Required | ToolMode::Named(_) | ToolMode::Allowed { .. } if request.tools.is_empty() => {
+            losses.add(Severity::Ignored, "tool_choice", "has no tools to choose from");
+        }
+        ToolMode::Auto
+        | ToolMode::None
+        | ToolMode::Required
+        | ToolMode::Named(_)
+        | ToolMode::Allowed { .. }
+        | ToolMode::Provider(_) => {}
     }
 }
 
@@ -305,6 +374,17 @@ pub fn lose_opaque(opaque: &crate::ir::Opaque, role: Role, field: String, target
         Role::Assistant => losses.ignored(field, target),
         Role::System | Role::Developer | Role::User | Role::Tool => losses
             .refused(field, format!("is of type {}, which only {} understands", opaque.type_name(), opaque.dialect)),
+    }
+}
+
+/// A part of instructions that is no text, where a dialect takes nothing else there.
+pub fn refuse_in_instructions(part: &Part, field: impl FnOnce() -> String, target: Dialect, losses: &mut Losses) {
+    match &part.content {
+        Content::Media(_) | Content::ToolCall(_) | Content::ToolResult(_) | Content::Refusal(_) => {
+            let what = part.content.describe();
+            losses.refused(field(), format!("is {what}, which {target} does not take in instructions"));
+        }
+        Content::Text(_) | Content::Reasoning(_) | Content::Opaque(_) => {}
     }
 }
 
@@ -354,7 +434,7 @@ mod tests {
         let of = |role| Message::new(role, vec![Part::text("x")]);
         let messages = [of(Role::System), of(Role::User), of(Role::Assistant), of(Role::Assistant), of(Role::Tool)];
         let turns = turns(&messages);
-        let sides: Vec<_> = turns.iter().map(|turn| (turn.side, turn.messages.len(), turn.index)).collect();
+        let sides: Vec<_> = turns.iter().map(|turn| (turn.side, turn.messages.len(), turn.index())).collect();
         assert_eq!(sides, [(Role::System, 1, 0), (Role::User, 1, 1), (Role::Assistant, 2, 2), (Role::User, 1, 4)]);
     }
 }

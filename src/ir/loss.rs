@@ -2,6 +2,7 @@
 
 use super::{Carry, Dialect};
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 use std::fmt;
 
 /// Loose fields that name something which a provider keeps, and without which the answer would be to another question.
@@ -32,9 +33,24 @@ pub enum Severity {
     Refused,
 }
 
+/// The most lists and fields of which losses are kept: more are the caller's own inventions.
+const MOST_HEADS: usize = 64;
+
+/// The most losses that are kept of one list or field.
+const MOST_OF_A_HEAD: usize = 16;
+
 /// Losses in the order in which they were found; each field once.
+///
+/// Of a very long list only the first are kept, so that the work stays linear and one kind that repeats itself hides no
+/// other. A refusal is always kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Losses(Vec<Loss>);
+pub struct Losses {
+    list: Vec<Loss>,
+    /// The places in the list of what begins with the same name.
+    heads: HashMap<String, Vec<usize>>,
+    /// There were more names than are kept.
+    more: bool,
+}
 
 impl Losses {
     /// None so far.
@@ -42,21 +58,23 @@ impl Losses {
         Self::default()
     }
 
-    /// Adds one. The same field with the same or a lesser severity is not told twice, and of a very long list only the
-    /// first are kept, so that the work stays linear. A refusal is always kept.
+    /// Adds one. The same field with the same or a lesser severity is not told twice.
     pub fn add(&mut self, severity: Severity, field: impl Into<String>, reason: impl Into<String>) {
-        const MOST: usize = 64;
-        if self.0.len() >= MOST && severity != Severity::Refused {
-            return;
-        }
         let field = field.into();
-        if self.0.len() < MOST && self.0.iter().any(|loss| loss.field == field && loss.severity >= severity) {
+        let known = self.heads.get(head(&field)).map_or(&[][..], Vec::as_slice);
+        let is_known =
+            |place: &usize| self.list.get(*place).is_some_and(|loss| loss.field == field && loss.severity >= severity);
+        if known.iter().any(is_known) {
             return;
         }
-        if self.0.len() >= MOST && self.refusal().is_some() {
+        let is_new = known.is_empty();
+        let is_full = if is_new { self.heads.len() >= MOST_HEADS } else { known.len() >= MOST_OF_A_HEAD };
+        if is_full && (severity != Severity::Refused || self.refusal().is_some()) {
+            self.more |= is_new;
             return;
         }
-        self.0.push(Loss { field, severity, reason: reason.into() });
+        self.heads.entry(head(&field).to_owned()).or_default().push(self.list.len());
+        self.list.push(Loss { field, severity, reason: reason.into() });
     }
 
     /// Something was left out.
@@ -101,6 +119,15 @@ impl Losses {
         }
     }
 
+    /// Reports the loose fields of an object inside of the node, which a dialect notes by themselves.
+    pub fn report_inner(&mut self, inner: &Map<String, Value>, target: Dialect, prefix: impl fmt::Display) {
+        // A file's name is no loose field, though it is written again with them.
+        let says = |name: &str, value: &Value| !says_nothing(value) && name != "displayName";
+        for (name, _) in inner.iter().filter(|(name, value)| says(name, value)) {
+            self.ignored(format!("{prefix}.{name}"), target);
+        }
+    }
+
     /// Reports what an answer said in loose fields of another dialect than the caller's. `known` mean nothing elsewhere.
     pub fn report_unsaid(&mut self, whose: Dialect, rest: &Map<String, Value>, caller: Dialect, known: &[&str]) {
         let unsaid = rest.iter().filter(|(key, value)| !says_nothing(value) && !known.contains(&key.as_str()));
@@ -111,31 +138,32 @@ impl Losses {
 
     /// Calls the fields by other names.
     pub fn rename(&mut self, called: impl Fn(&str) -> String) {
-        self.0.iter_mut().for_each(|loss| loss.field = called(&loss.field));
+        self.list.iter_mut().for_each(|loss| loss.field = called(&loss.field));
     }
 
     /// The first loss that must be refused.
     pub fn refusal(&self) -> Option<&Loss> {
-        self.0.iter().find(|loss| loss.severity == Severity::Refused)
+        self.list.iter().find(|loss| loss.severity == Severity::Refused)
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Loss> {
-        self.0.iter()
+        self.list.iter()
     }
 
     /// Whether nothing was lost.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 
     /// The names for `x-llm-gateway-ignored`, lists as a whole: `seed,text.verbosity,messages`; each once.
     ///
-    /// A name is said in 64 characters at most, with question marks for those that no header holds.
+    /// A name is said in 64 characters at most, with question marks for those that no header holds. Three dots stand for
+    /// names that are too many to say.
     pub fn header(&self) -> Option<String> {
         const LONGEST: usize = 64;
         let mut names: Vec<String> = Vec::new();
-        for loss in &self.0 {
+        for loss in &self.list {
             let name = loss.field.split('[').next().unwrap_or(&loss.field);
             let sayable = |letter: char| if letter.is_ascii_graphic() && letter != ',' { letter } else { '?' };
             let name: String = name.chars().take(LONGEST).map(sayable).collect();
@@ -143,15 +171,24 @@ impl Losses {
                 names.push(name);
             }
         }
+        if self.more {
+            names.push("...".to_owned());
+        }
         (!names.is_empty()).then(|| names.join(","))
     }
 
     /// Takes over another list.
     pub fn extend(&mut self, other: Self) {
-        for loss in other.0 {
+        self.more |= other.more;
+        for loss in other.list {
             self.add(loss.severity, loss.field, loss.reason);
         }
     }
+}
+
+/// What a path begins with: `messages` of `messages[2].name`.
+fn head(field: &str) -> &str {
+    field.split(['[', '.']).next().unwrap_or(field)
 }
 
 fn says_nothing(value: &Value) -> bool {
@@ -196,5 +233,28 @@ mod tests {
         losses.refused("tools[3]", "is run by its provider");
         assert_eq!(losses.refusal().map(|loss| loss.field.as_str()), Some("tools[3]"));
         assert!(losses.iter().count() < 100);
+    }
+
+    #[test]
+    fn one_kind_that_repeats_itself_hides_no_other() {
+        let mut losses = Losses::new();
+        for index in 0..10_000 {
+            losses.ignored(format!("messages[{index}].name"), Dialect::Gemini);
+        }
+        losses.ignored("seed", Dialect::Gemini);
+        losses.ignored("tools[0].strict", Dialect::Gemini);
+        assert_eq!(losses.header().as_deref(), Some("messages,seed,tools"));
+        assert!(losses.iter().count() < 100);
+    }
+
+    #[test]
+    fn names_that_are_too_many_to_say_are_said_to_be_more() {
+        let mut losses = Losses::new();
+        for index in 0..10_000 {
+            losses.ignored(format!("made_up_{index}"), Dialect::Gemini);
+        }
+        let header = losses.header().unwrap_or_default();
+        assert!(header.starts_with("made_up_0,made_up_1,") && header.ends_with(",..."), "{header}");
+        assert!(header.len() < 2_000, "{}", header.len());
     }
 }

@@ -1,8 +1,10 @@
 //! What a caller calls a field: codecs know it by its place and name in the in-between representation, and whoever reads a
 //! refusal looks for it in what was written.
 
+use serde_json::Value;
+
 use crate::dialect::Dialect;
-use crate::ir::{Content, Message, Part, Request};
+use crate::ir::{Content, Message, Part, Request, Tool};
 
 /// The caller's own path for a field: `input[3].content[0]` for `messages[2].content[0]`, `max_output_tokens` for
 /// `max_tokens`.
@@ -16,9 +18,15 @@ pub(super) fn called(request: &Request, field: &str) -> String {
     {
         return in_instructions(caller, request, number) + rest;
     }
+    if let Some((number, rest)) = indexed(field, "tools") {
+        return tool(caller, request, number, rest);
+    }
+    if field == "reasoning.summary" && caller == Dialect::Gemini {
+        return "generationConfig.thinkingConfig.includeThoughts".to_owned();
+    }
     let end = field.find(['.', '[']).unwrap_or(field.len());
     let (head, rest) = field.split_at(end);
-    match word(caller, request, head) {
+    match word(caller, request, head, rest) {
         Some(own) => format!("{own}{rest}"),
         None => field.to_owned(),
     }
@@ -59,6 +67,72 @@ fn in_instructions(caller: Dialect, request: &Request, number: usize) -> String 
     }
 }
 
+/// A tool, and what of it. Dialects that group tools are read as one list.
+fn tool(caller: Dialect, request: &Request, number: usize, rest: &str) -> String {
+    let carry = match request.tools.get(number) {
+        Some(Tool::Provider(tool)) => return format!("{}{rest}", tool.field),
+        Some(Tool::Function(tool)) => &tool.carry,
+        Some(Tool::Custom(tool)) => &tool.carry,
+        None => return format!("tools[{number}]{rest}"),
+    };
+    let place = match caller {
+        Dialect::OpenAiChat | Dialect::Anthropic => format!("tools[{number}]"),
+        Dialect::OpenAiResponses => in_namespaces(request, number),
+        Dialect::Gemini => in_declarations(request, number),
+    };
+    let rest = match (caller, rest) {
+        (Dialect::OpenAiChat, ".parameters") => ".function.parameters",
+        (Dialect::OpenAiChat, ".strict") => ".function.strict",
+        (Dialect::OpenAiChat, ".format") => ".custom.format",
+        (Dialect::Anthropic, ".parameters") => ".input_schema",
+        (Dialect::Gemini, ".parameters") if !carry.has_note(caller, "parameters") => ".parametersJsonSchema",
+        (Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Anthropic | Dialect::Gemini, rest) => rest,
+    };
+    format!("{place}{rest}")
+}
+
+/// Where Google's callers wrote a function: groups hold so many functions, and so many other tools.
+fn in_declarations(request: &Request, mut number: usize) -> String {
+    let groups = request.carry.noted_as(Dialect::Gemini, "tools").and_then(Value::as_array);
+    for (place, group) in groups.into_iter().flatten().enumerate() {
+        let count = |at: usize| group.get(at).and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok());
+        let functions = count(0).unwrap_or(0);
+        if number < functions {
+            return format!("tools[{place}].functionDeclarations[{number}]");
+        }
+        number = number.saturating_sub(functions + count(1).unwrap_or(0));
+    }
+    format!("tools[{number}]")
+}
+
+/// Where callers of Responses wrote a tool: namespaces hold several, and items of the input offer more.
+fn in_namespaces(request: &Request, number: usize) -> String {
+    let noted = |key: &str| request.carry.noted_as(Dialect::OpenAiResponses, key);
+    let count = noted("tools").and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok());
+    if count.is_some_and(|count| number >= count) {
+        return "input".to_owned();
+    }
+    let group = |tool: &Tool| {
+        let carry = match tool {
+            Tool::Function(tool) => &tool.carry,
+            Tool::Custom(tool) => &tool.carry,
+            Tool::Provider(_) => return None,
+        };
+        carry.noted_as(Dialect::OpenAiResponses, "group")?.get("number")?.as_u64()
+    };
+    let (mut place, mut inner, mut open) = (0, 0, None);
+    for (index, tool) in request.tools.iter().take(number + 1).enumerate() {
+        let this = group(tool);
+        if index > 0 && (this.is_none() || this != open) {
+            (place, inner) = (place + 1, 0);
+        } else if index > 0 {
+            inner += 1;
+        }
+        open = this;
+    }
+    if open.is_some() { format!("tools[{place}].tools[{inner}]") } else { format!("tools[{place}]") }
+}
+
 fn is_noted(request: &Request, key: &str, word: &str) -> bool {
     request.carry.noted_as(Dialect::OpenAiResponses, key).and_then(|note| note.as_str()) == Some(word)
 }
@@ -97,7 +171,7 @@ fn in_part(caller: Dialect, message: &Message, part: &Part) -> String {
 }
 
 /// The caller's name for a field of the request, where it is another one.
-fn word(caller: Dialect, request: &Request, head: &str) -> Option<&'static str> {
+fn word(caller: Dialect, request: &Request, head: &str, rest: &str) -> Option<&'static str> {
     match caller {
         Dialect::OpenAiChat => match head {
             "max_tokens" if !request.carry.has_note(caller, "max_output") => Some("max_completion_tokens"),
@@ -121,6 +195,7 @@ fn word(caller: Dialect, request: &Request, head: &str) -> Option<&'static str> 
         },
         Dialect::Gemini => match head {
             "messages" => Some("contents"),
+            "system" if !rest.is_empty() => Some("systemInstruction"),
             "system" => Some("systemInstruction.parts[0]"),
             "metadata" => Some("labels"),
             "service_tier" => Some("serviceTier"),
@@ -138,6 +213,7 @@ fn word(caller: Dialect, request: &Request, head: &str) -> Option<&'static str> 
             "top_logprobs" => Some("generationConfig.logprobs"),
             "response_format" => Some("generationConfig.responseMimeType"),
             "modalities" => Some("generationConfig.responseModalities"),
+            "reasoning" if !rest.is_empty() => Some("generationConfig.thinkingConfig"),
             _ => None,
         },
     }

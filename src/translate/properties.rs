@@ -131,7 +131,7 @@ const FIELDS: &[Field] = &[
     (&["metadata"], |request| said_or_not(request.metadata.as_ref())),
     (&["verbosity"], |request| said_or_not(request.verbosity.as_ref())),
     (&["reasoning"], |request| said_or_not(request.reasoning.as_ref().and_then(ReasoningAsk::as_effort))),
-    (&["reasoning"], |request| {
+    (&["reasoning", "reasoning.summary"], |request| {
         let shown = request.reasoning.as_ref().filter(|ask| !ask.is_off()).and_then(|ask| ask.visibility.as_ref());
         said_or_not(shown.filter(|shown| **shown != Visibility::Hidden))
     }),

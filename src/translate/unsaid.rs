@@ -1,29 +1,67 @@
 //! What answers and conversations say beside their content, in fields that only their own dialect has: all of them are named
 //! where another one is spoken, but for those that mean nothing there.
 
+use std::fmt::Arguments;
+
 use serde_json::Value;
 
 use crate::dialect::Dialect;
-use crate::ir::{Carry, Content, Event, Losses, Request, Response};
+use crate::ir::{Carry, Content, Event, Losses, Message, Part, Request, Response, Tool};
 
 /// Reports what stands beside the content of a conversation.
 pub(super) fn in_request(request: &Request, target: Dialect, losses: &mut Losses) {
     let Some(caller) = request.spoken_in.filter(|caller| *caller != target) else { return };
+    for (number, tool) in request.tools.iter().enumerate() {
+        let (carry, key) = match tool {
+            Tool::Function(tool) => (&tool.carry, "function"),
+            Tool::Custom(tool) => (&tool.carry, "custom"),
+            Tool::Provider(_) => continue,
+        };
+        if let Some(Value::Object(inner)) = carry.noted_as(caller, key) {
+            losses.report_inner(inner, target, format_args!("tools[{number}].{key}"));
+        }
+    }
+    if let Some(instructions) = &request.instructions {
+        in_message(instructions, caller, target, format_args!("system"), losses);
+    }
     for (number, message) in request.messages.iter().enumerate() {
-        in_node(&message.carry, target, format_args!("messages[{number}]."), losses);
-        for (place, part) in message.parts.iter().enumerate() {
-            in_node(&part.carry, target, format_args!("messages[{number}].content[{place}]."), losses);
-            if let Content::Text(text) = &part.content
-                && !text.citations.is_empty()
-            {
-                let word = if caller == Dialect::Anthropic { "citations" } else { "annotations" };
-                losses.ignored(format!("messages[{number}].content[{place}].{word}"), target);
-            }
+        in_message(message, caller, target, format_args!("messages[{number}]"), losses);
+    }
+}
+
+fn in_message(message: &Message, caller: Dialect, target: Dialect, here: Arguments<'_>, losses: &mut Losses) {
+    in_node(&message.carry, target, format_args!("{here}."), losses);
+    if message.name.is_some() && target != Dialect::OpenAiChat {
+        losses.ignored(format!("{here}.name"), target);
+    }
+    for (place, part) in message.parts.iter().enumerate() {
+        in_part(part, caller, target, format_args!("{here}.content[{place}]"), losses);
+        if let Content::ToolResult(result) = &part.content {
+            // They are one thing to whoever reads of them.
+            result.parts.iter().for_each(|inner| {
+                in_part(inner, caller, target, format_args!("{here}.content[{place}]"), losses);
+            });
         }
     }
 }
 
-fn in_node(carry: &Carry, target: Dialect, here: std::fmt::Arguments<'_>, losses: &mut Losses) {
+fn in_part(part: &Part, caller: Dialect, target: Dialect, here: Arguments<'_>, losses: &mut Losses) {
+    in_node(&part.carry, target, format_args!("{here}."), losses);
+    // What a call or a medium holds is an object of its own in some dialects.
+    for key in ["call", "inner"] {
+        if let Some(Value::Object(inner)) = part.carry.noted_as(caller, key) {
+            losses.report_inner(inner, target, here);
+        }
+    }
+    if let Content::Text(text) = &part.content
+        && !text.citations.is_empty()
+    {
+        let word = if caller == Dialect::Anthropic { "citations" } else { "annotations" };
+        losses.ignored(format!("{here}.{word}"), target);
+    }
+}
+
+fn in_node(carry: &Carry, target: Dialect, here: Arguments<'_>, losses: &mut Losses) {
     if let Some((caller, _)) = carry.loose() {
         losses.report_carry(carry, target, here, meaningless(caller));
     }

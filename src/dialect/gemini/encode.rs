@@ -101,7 +101,6 @@ fn foreign(request: &Request, target: &Target) -> EncodedRequest {
         match tool {
             Tool::Function(tool) => functions.push(function(tool, index, target, &mut names, &mut losses)),
             Tool::Custom(tool) => {
-                losses.report_carry(&tool.carry, DIALECT, format_args!("tools[{index}]."), &["type"]);
                 adaptions.custom_tools.push(tool.name.clone());
                 functions.push(function(&adapt::custom_as_function(tool), index, target, &mut names, &mut losses));
             }
@@ -121,9 +120,6 @@ fn foreign(request: &Request, target: &Target) -> EncodedRequest {
         if let Some(config) = config {
             body.put("toolConfig", json!({"functionCallingConfig": config}));
         }
-    }
-    if let Some(choice) = &request.tool_choice {
-        losses.report_carry(&choice.carry, DIALECT, "tool_choice.", &["type"]);
     }
     if !config.is_empty() {
         body.put("generationConfig", config);
@@ -200,16 +196,20 @@ fn json_by_function(
         }
     };
     let adapted = adapted(schema, target, Order::Said, || "response_format".to_owned(), losses);
+    let mut name = JSON_TOOL.to_owned();
+    while request.tools.iter().any(|tool| tool.name() == name) {
+        name.push('_');
+    }
     let key = match adapted.language {
         Language::OpenApi => "parameters",
         Language::Json => "parametersJsonSchema",
     };
     let description = description.unwrap_or_else(|| "Gives the final answer to the user.".to_owned());
-    let function = Object::new().with("name", JSON_TOOL).with("description", description);
+    let function = Object::new().with("name", name.as_str()).with("description", description);
     functions.push(function.with_some(key, adapted.schema).into());
-    adaptions.json_tool = Some(JSON_TOOL.to_owned());
+    adaptions.json_tool = Some(name.clone());
     let mode = choice.take().map_or(ToolMode::Auto, |choice| choice.mode);
-    let this = ToolRef { kind: CallKind::Function, name: JSON_TOOL.to_owned() };
+    let this = ToolRef { kind: CallKind::Function, name };
     let mode = match mode {
         ToolMode::None => ToolMode::Named(this),
         ToolMode::Allowed { mode: AllowedMode::Auto, mut tools } => {

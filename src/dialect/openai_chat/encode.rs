@@ -49,7 +49,6 @@ pub(super) fn request(request: &Request, target: &Target) -> EncodedRequest {
 
 /// All that is written in the same way, wherever the request came from.
 fn shared_parameters(body: &mut Object, request: &Request, sampling: &Sampling) {
-    body.put_some("parallel_tool_calls", request.parallel_tool_calls);
     body.put_some("temperature", sampling.temperature.clone());
     body.put_some("top_p", sampling.top_p.clone());
     body.put_some("frequency_penalty", sampling.frequency_penalty.clone());
@@ -76,6 +75,7 @@ fn shared_parameters(body: &mut Object, request: &Request, sampling: &Sampling) 
 }
 
 fn own_parameters(body: &mut Object, request: &Request) {
+    body.put_some("parallel_tool_calls", request.parallel_tool_calls);
     shared_parameters(body, request, &request.sampling);
     body.put_some("top_k", request.sampling.top_k.clone());
     let note = |key: &str| request.carry.noted_as(DIALECT, key);
@@ -112,6 +112,8 @@ fn foreign_parameters(
     if sampling.top_k.is_some() {
         losses.ignored("top_k", DIALECT);
     }
+    // OpenAI refuses it where there are no tools.
+    body.put_some("parallel_tool_calls", request.parallel_tool_calls.filter(|_| !request.tools.is_empty()));
     shared_parameters(body, request, &sampling);
     let stop = adapt::stop(request, can, adaptions, losses);
     if !stop.is_empty() {
@@ -141,6 +143,9 @@ fn foreign_parameters(
             }
             ReasoningStyle::Budget { .. } => body.put("reasoning_effort", effort.as_str()),
         }
+    }
+    if let Some(ask) = &request.reasoning {
+        losses.report_carry(&ask.carry, DIALECT, "reasoning.", &[]);
     }
     let shown = request.reasoning.as_ref().and_then(|ask| ask.visibility.as_ref());
     if shown.is_some_and(|shown| *shown != Visibility::Hidden) {
@@ -177,11 +182,13 @@ fn offer_tools(
             None => list.extend(tool(offered, index, request.is_foreign_to(DIALECT), target, names, losses)),
         }
     }
-    if !list.is_empty() {
+    let foreign = request.is_foreign_to(DIALECT);
+    // OpenAI refuses a choice where there is nothing to choose from.
+    let is_empty = list.is_empty();
+    if !is_empty {
         body.put("tools", list);
     }
-    let Some(choice) = &request.tool_choice else { return };
-    let foreign = request.is_foreign_to(DIALECT);
+    let Some(choice) = request.tool_choice.as_ref().filter(|_| !(foreign && is_empty)) else { return };
     let mut name = |name: &str| if foreign { names.wire(name).into_owned() } else { name.to_owned() };
     body.put_some("tool_choice", wire::tool_choice_to(choice, &mut name));
 }

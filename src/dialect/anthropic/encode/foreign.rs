@@ -312,7 +312,7 @@ fn report_the_rest(request: &Request, losses: &mut Losses) {
         losses.refused("modalities", format!("asks for {other}, and {DIALECT} gives text only"));
     }
     if let Some(ask) = &request.reasoning {
-        losses.report_carry(&ask.carry, DIALECT, "", &[]);
+        losses.report_carry(&ask.carry, DIALECT, "reasoning.", &[]);
     }
     losses.report_carry(&request.carry, DIALECT, "", &[]);
 }

@@ -11,8 +11,8 @@ use super::thinking::{Obstacles, needs_thoughts};
 use crate::dialect::anthropic::{DIALECT, blocks, wire};
 use crate::dialect::{Object, Target, adapt};
 use crate::ir::{
-    Content, Losses, Media, MediaKind, Message, Outcome, Part, Request, Role, SealKind, Source, ToolCall, ToolResult,
-    mark,
+    Content, Losses, Media, MediaKind, Message, Outcome, Part, Request, Role, SealKind, Severity, Source, ToolCall,
+    ToolResult, mark,
 };
 
 /// What a model that continues no message is asked to do instead.
@@ -82,7 +82,7 @@ pub(super) fn write(
 impl Writer<'_> {
     fn turns(&mut self, request: &Request, leading: usize) {
         let mut turns = adapt::turns(&request.messages[leading..]);
-        turns.iter_mut().for_each(|turn| turn.index += leading);
+        turns.iter_mut().flat_map(|turn| &mut turn.messages).for_each(|(index, _)| *index += leading);
         let mut rest = turns.as_slice();
         while let Some((turn, after)) = rest.split_first() {
             if turn.side == Role::Assistant {
@@ -103,13 +103,13 @@ impl Writer<'_> {
         for turn in turns {
             if turn.side != Role::System {
                 if !run.words.is_empty() {
-                    run.moved = run.moved.or(Some(turn.index));
+                    run.moved = run.moved.or(Some(turn.index()));
                 }
                 self.user(turn, &mut run);
                 continue;
             }
-            for (offset, message) in turn.messages.iter().enumerate() {
-                let field = format!("messages[{}]", turn.index + offset);
+            for (index, message) in &turn.messages {
+                let field = format!("messages[{index}]");
                 let words = self.words(message, &field);
                 if in_place {
                     run.words.extend(words);
@@ -189,8 +189,8 @@ impl Writer<'_> {
         for (place, part) in message.parts.iter().enumerate() {
             let here = || format!("{field}.content[{place}]");
             match &part.content {
-                Content::Text(text) => words.extend(self.text(&text.text, part)),
-                Content::Refusal(text) => words.extend(self.text(text, part)),
+                Content::Text(text) => words.extend(self.text(&text.text, part, here)),
+                Content::Refusal(text) => words.extend(self.text(text, part, here)),
                 Content::Opaque(opaque) => adapt::lose_opaque(opaque, message.role, here(), DIALECT, self.losses),
                 Content::Media(_) | Content::ToolCall(_) | Content::ToolResult(_) => {
                     let what = part.content.describe();
@@ -203,10 +203,8 @@ impl Writer<'_> {
     }
 
     fn user(&mut self, turn: &adapt::Turn<'_>, run: &mut Run) {
-        for (offset, message) in turn.messages.iter().enumerate() {
-            if message.name.is_some() {
-                self.losses.ignored(format!("messages[{}].name", turn.index + offset), DIALECT);
-            }
+        for index in turn.named() {
+            self.losses.ignored(format!("messages[{index}].name"), DIALECT);
         }
         for (message, place, part) in turn.parts() {
             let field = || format!("messages[{message}].content[{place}]");
@@ -242,8 +240,8 @@ impl Writer<'_> {
     /// A part of what the model is told.
     fn said(&mut self, part: &Part, role: Role, field: &impl Fn() -> String) -> Option<Value> {
         match &part.content {
-            Content::Text(text) => self.text(&text.text, part),
-            Content::Refusal(text) => self.text(text, part),
+            Content::Text(text) => self.text(&text.text, part, field),
+            Content::Refusal(text) => self.text(text, part, field),
             Content::Media(media) => self.media(media, part, field),
             Content::Opaque(opaque) => {
                 adapt::lose_opaque(opaque, role, field(), DIALECT, self.losses);
@@ -261,8 +259,14 @@ impl Writer<'_> {
     }
 
     /// A text, unless it is blank: Anthropic refuses those.
-    fn text(&mut self, text: &str, part: &Part) -> Option<Value> {
+    fn text(&mut self, text: &str, part: &Part, field: impl FnOnce() -> String) -> Option<Value> {
         if text.trim().is_empty() {
+            if !text.is_empty() {
+                self.losses.add(Severity::Ignored, field(), "is white space only, which this provider does not take");
+            }
+            if part.cache.is_some() {
+                self.losses.ignored("cache_control", DIALECT);
+            }
             return None;
         }
         let object = Object::typed("text").with("text", text);
@@ -290,10 +294,8 @@ impl Writer<'_> {
     /// One message for the whole turn, in order.
     fn assistant(&mut self, turn: &adapt::Turn<'_>) {
         let mut content = Vec::new();
-        for (offset, message) in turn.messages.iter().enumerate() {
-            if message.name.is_some() {
-                self.losses.ignored(format!("messages[{}].name", turn.index + offset), DIALECT);
-            }
+        for index in turn.named() {
+            self.losses.ignored(format!("messages[{index}].name"), DIALECT);
         }
         for (message, place, part) in turn.parts() {
             let field = || format!("messages[{message}].content[{place}]");
@@ -301,8 +303,8 @@ impl Writer<'_> {
                 self.losses.ignored("reasoning", DIALECT);
             }
             match &part.content {
-                Content::Text(text) => content.extend(self.text(&text.text, part)),
-                Content::Refusal(text) => content.extend(self.text(text, part)),
+                Content::Text(text) => content.extend(self.text(&text.text, part, field)),
+                Content::Refusal(text) => content.extend(self.text(text, part, field)),
                 Content::ToolCall(call) => content.push(self.call(call, part, field)),
                 Content::Reasoning(_) => content.extend(self.thought(part)),
                 Content::Media(_) | Content::ToolResult(_) => self.losses.ignored(field(), DIALECT),

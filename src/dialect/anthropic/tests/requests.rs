@@ -59,7 +59,7 @@ fn a_foreign_conversation_becomes_turns_of_user_and_assistant() {
         ],
     });
     assert_eq!(pretty(&encoded.body), pretty(&expected));
-    assert_eq!(encoded.losses.header().as_deref(), Some("reasoning"));
+    assert_eq!(encoded.losses.header().as_deref(), Some("messages,reasoning"));
     assert_eq!(encoded.losses.refusal(), None);
 }
 

@@ -36,11 +36,12 @@ pub(super) fn own(messages: &[Message], target: &Target, losses: &mut Losses) ->
     };
     let wants_stand_ins = target.can.signed_calls
         && messages.iter().any(|message| message.role == Role::Assistant && message.parts.iter().any(is_foreign));
+    let called = call_places(messages);
     let mut contents = Vec::with_capacity(messages.len());
     for message in messages {
         let mut parts = Vec::with_capacity(message.parts.len());
         let mut has_call = false;
-        for part in &message.parts {
+        for part in in_order_of_calls(&message.parts, &called) {
             let mut signature = part.seal.as_ref().and_then(|seal| seal.for_origin(Origin::Gemini)).map(str::to_owned);
             if part.seal.is_some() && signature.is_none() {
                 losses.ignored("reasoning", DIALECT);
@@ -71,6 +72,43 @@ pub(super) fn own(messages: &[Message], target: &Target, losses: &mut Losses) ->
         contents.push(object.carrying(&message.carry, DIALECT).into());
     }
     contents
+}
+
+/// The places of the calls in the conversation, by id.
+fn call_places(messages: &[Message]) -> HashMap<&str, (usize, &str)> {
+    let calls = messages.iter().flat_map(|message| &message.parts).filter_map(|part| match &part.content {
+        Content::ToolCall(call) => Some(call),
+        Content::Text(_)
+        | Content::Refusal(_)
+        | Content::Media(_)
+        | Content::ToolResult(_)
+        | Content::Reasoning(_)
+        | Content::Opaque(_) => None,
+    });
+    calls.enumerate().map(|(place, call)| (call.id.as_str(), (place, call.name.as_str()))).collect()
+}
+
+/// The parts as they are to be sent: without the ids that were minted here, results match their calls by their order only.
+fn in_order_of_calls<'p>(parts: &'p [Part], called: &HashMap<&str, (usize, &str)>) -> Vec<&'p Part> {
+    let result = |part: &Part| match &part.content {
+        Content::ToolResult(result) => Some((
+            called.get(result.call_id.as_str()).map_or(usize::MAX, |(place, _)| *place),
+            mark::is_minted(&result.call_id),
+        )),
+        Content::Text(_)
+        | Content::Refusal(_)
+        | Content::Media(_)
+        | Content::ToolCall(_)
+        | Content::Reasoning(_)
+        | Content::Opaque(_) => None,
+    };
+    let mut results: Vec<(usize, &Part)> = parts.iter().filter_map(|part| Some((result(part)?.0, part))).collect();
+    if !parts.iter().any(|part| result(part).is_some_and(|(_, minted)| minted)) {
+        return parts.iter().collect();
+    }
+    results.sort_by_key(|(place, _)| *place);
+    let mut results = results.into_iter().map(|(_, part)| part);
+    parts.iter().map(|part| if result(part).is_some() { results.next().unwrap_or(part) } else { part }).collect()
 }
 
 /// Writes `systemInstruction` as it came in this dialect.
@@ -105,33 +143,24 @@ pub(super) fn foreign(
     names: &mut adapt::ToolNames,
     losses: &mut Losses,
 ) -> Conversation {
-    let calls = request.messages.iter().flat_map(|message| &message.parts).filter_map(|part| match &part.content {
-        Content::ToolCall(call) => Some(call),
-        Content::Text(_)
-        | Content::Refusal(_)
-        | Content::Media(_)
-        | Content::ToolResult(_)
-        | Content::Reasoning(_)
-        | Content::Opaque(_) => None,
-    });
-    let called = calls.enumerate().map(|(place, call)| (call.id.as_str(), (place, call.name.as_str()))).collect();
+    let called = call_places(&request.messages);
     let mut writer = Writer { target, names, losses, called, out: Vec::with_capacity(request.messages.len()) };
     let mut system = Vec::new();
     if let Some(instructions) = &request.instructions {
         writer.words(instructions, || "system".to_owned(), &mut system);
     }
-    let turns = adapt::turns(&request.messages);
+    let turns = adapt::results_first(adapt::turns(&request.messages), writer.losses);
     for (number, turn) in turns.iter().enumerate() {
         match turn.side {
             Role::System | Role::Developer => {
                 let mut words = Vec::new();
-                for (offset, message) in turn.messages.iter().enumerate() {
-                    writer.words(message, || format!("messages[{}]", turn.index + offset), &mut words);
+                for (index, message) in &turn.messages {
+                    writer.words(message, || format!("messages[{index}]"), &mut words);
                 }
                 if number == 0 {
                     system.append(&mut words);
                 } else {
-                    let field = format!("messages[{}]", turn.index);
+                    let field = format!("messages[{}]", turn.index());
                     writer.losses.approximated(
                         field,
                         "stands in the middle, where Gemini takes no system messages: sent as the user's",
@@ -181,18 +210,8 @@ impl Writer<'_> {
         for (place, part) in message.parts.iter().enumerate() {
             let here = || format!("{}.content[{place}]", field());
             self.report(part, message.role, here);
-            match &part.content {
-                Content::Text(text) if !text.text.is_empty() => out.push(json!({"text": text.text})),
-                Content::Media(_) => {
-                    self.losses.refused(here(), "is not text, which is all that instructions may hold")
-                }
-                Content::Text(_)
-                | Content::Refusal(_)
-                | Content::ToolCall(_)
-                | Content::ToolResult(_)
-                | Content::Reasoning(_)
-                | Content::Opaque(_) => {}
-            }
+            adapt::refuse_in_instructions(part, here, DIALECT, self.losses);
+            out.extend(part.as_text().filter(|text| !text.is_empty()).map(|text| json!({"text": text})));
         }
     }
 
@@ -200,10 +219,8 @@ impl Writer<'_> {
         let mut results = Vec::new();
         let mut shown = Vec::new();
         let mut said = Vec::new();
-        for (offset, message) in turn.messages.iter().enumerate() {
-            if message.name.is_some() {
-                self.losses.ignored(format!("messages[{}].name", turn.index + offset), DIALECT);
-            }
+        for index in turn.named() {
+            self.losses.ignored(format!("messages[{index}].name"), DIALECT);
         }
         for (message, place, part) in turn.parts() {
             let field = || format!("messages[{message}].content[{place}]");

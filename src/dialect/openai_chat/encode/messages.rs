@@ -200,12 +200,12 @@ pub(super) fn foreign(
     if let Some(instructions) = &request.instructions {
         writer.words(instructions, "system");
     }
-    let turns = adapt::turns(&request.messages);
+    let turns = adapt::results_first(adapt::turns(&request.messages), writer.losses);
     for turn in &turns {
         match turn.side {
             Role::System | Role::Developer => {
-                for (offset, message) in turn.messages.iter().enumerate() {
-                    writer.words(message, format_args!("messages[{}]", turn.index + offset));
+                for (index, message) in &turn.messages {
+                    writer.words(message, format_args!("messages[{index}]"));
                 }
             }
             Role::User | Role::Tool => writer.user(turn),
@@ -225,7 +225,9 @@ impl Writer<'_> {
     fn words(&mut self, message: &Message, field: impl std::fmt::Display) {
         let mut texts = Vec::new();
         for (place, part) in message.parts.iter().enumerate() {
-            self.report(part, message.role, || format!("{field}.content[{place}]"));
+            let here = || format!("{field}.content[{place}]");
+            self.report(part, message.role, here);
+            adapt::refuse_in_instructions(part, here, DIALECT, self.losses);
             texts.extend(
                 part.as_text().filter(|text| !text.is_empty()).map(|text| json!({"type": "text", "text": text})),
             );
@@ -258,7 +260,7 @@ impl Writer<'_> {
         shown.append(&mut said);
         if let Some(content) = shortest(shown) {
             let name = match turn.messages.as_slice() {
-                [one] => one.name.clone(),
+                [(_, one)] => one.name.clone(),
                 _ => None,
             };
             self.out.push(Object::new().with("role", "user").with_some("name", name).with("content", content).into());

@@ -31,8 +31,8 @@ pub(super) fn conversation(
     for turn in &turns {
         match turn.side {
             Role::System | Role::Developer => {
-                for (offset, message) in turn.messages.iter().enumerate() {
-                    writer.words(message, turn.index + offset);
+                for (index, message) in &turn.messages {
+                    writer.words(message, format_args!("messages[{index}]"));
                 }
             }
             Role::User | Role::Tool => writer.user(turn),
@@ -48,23 +48,26 @@ pub(super) fn conversation(
 }
 
 impl Writer<'_> {
-    /// Instructions are one text here.
+    /// Instructions are one text here. Where they are more, they are the first message of the input.
     fn instructions(&mut self, message: &Message) -> Option<String> {
+        if message.parts.iter().any(|part| part.as_text().is_none()) {
+            self.words(message, "system");
+            return None;
+        }
         for (place, part) in message.parts.iter().enumerate() {
-            self.report(part, Role::System, || format!("system[{place}]"));
+            self.report(part, Role::System, || format!("system.content[{place}]"));
         }
         let texts: Vec<&str> = message.parts.iter().filter_map(Part::as_text).filter(|text| !text.is_empty()).collect();
         (!texts.is_empty()).then(|| texts.join("\n\n"))
     }
 
-    /// System and developer messages, where they stand.
-    fn words(&mut self, message: &Message, index: usize) {
+    /// System and developer messages, where they stand: text, pictures and files.
+    fn words(&mut self, message: &Message, field: impl std::fmt::Display) {
         let mut content = Vec::new();
         for (place, part) in message.parts.iter().enumerate() {
-            self.report(part, message.role, || format!("messages[{index}].content[{place}]"));
-            content.extend(
-                part.as_text().filter(|text| !text.is_empty()).map(|text| json!({"type": "input_text", "text": text})),
-            );
+            let here = || format!("{field}.content[{place}]");
+            self.report(part, message.role, here);
+            content.extend(self.content(part, here));
         }
         self.speak(message.role, content);
     }
@@ -91,9 +94,9 @@ impl Writer<'_> {
                 | Content::Opaque(_) => said.extend(self.content(part, field)),
             }
         }
-        for (offset, message) in turn.messages.iter().enumerate().filter(|(_, message)| message.name.is_some()) {
+        for (index, message) in turn.messages.iter().filter(|(_, message)| message.name.is_some()) {
             if message.role == Role::User {
-                self.losses.ignored(format!("messages[{}].name", turn.index + offset), DIALECT);
+                self.losses.ignored(format!("messages[{index}].name"), DIALECT);
             }
         }
         self.speak(Role::User, said);

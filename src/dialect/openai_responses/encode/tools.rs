@@ -82,7 +82,7 @@ pub(super) fn foreign(
 ) -> Vec<Value> {
     let tools = request.tools.iter().enumerate().filter_map(|(index, tool)| match tool {
         Tool::Function(tool) => Some(function(tool, index, names, losses)),
-        Tool::Custom(tool) if target.can.custom_tools => Some(custom(tool, index, names, losses)),
+        Tool::Custom(tool) if target.can.custom_tools => Some(custom(tool, names)),
         Tool::Custom(tool) => Some(function(&adapt::custom_as_function(tool), index, names, losses)),
         Tool::Provider(tool) => tool.original.for_dialect(DIALECT).cloned(),
     });
@@ -104,8 +104,7 @@ fn function(tool: &FunctionTool, index: usize, names: &mut adapt::ToolNames, los
         .into()
 }
 
-fn custom(tool: &CustomTool, index: usize, names: &mut adapt::ToolNames, losses: &mut Losses) -> Value {
-    losses.report_carry(&tool.carry, DIALECT, format_args!("tools[{index}]."), &["type"]);
+fn custom(tool: &CustomTool, names: &mut adapt::ToolNames) -> Value {
     Object::typed("custom")
         .with("name", names.wire(&tool.name).into_owned())
         .with_some("description", tool.description.clone())

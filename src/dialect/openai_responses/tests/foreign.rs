@@ -198,18 +198,6 @@ fn what_would_change_the_meaning_is_refused() {
 }
 
 #[test]
-fn a_refused_tool_is_named_by_its_callers_place() {
-    let member = |name: &str| json!({"type": "function", "name": name, "parameters": {"type": "object"}});
-    let group = json!({"type": "namespace", "name": "n", "description": "", "tools": [member("a"), member("b")]});
-    let body = json!({"model": "m", "input": "Go", "tools": [group, {"type": "web_search"}]});
-    let request = Codec::decode_request(body, &head()).unwrap();
-    let target = Target::unlimited(Dialect::Anthropic, "claude");
-    let mut losses = crate::ir::Losses::new();
-    crate::dialect::adapt::refuse_what_is_beyond(&request, &target, &mut losses);
-    assert_eq!(losses.refusal().map(|loss| loss.field.as_str()), Some("tools[1]"));
-}
-
-#[test]
 fn a_model_that_does_not_think_is_not_told_to() {
     let mut target = target();
     target.can.reasoning = ReasoningStyle::None;

@@ -34,6 +34,12 @@ pub(super) fn probes() -> Vec<Probe> {
             "needle",
             talk(json!([user, {"role": "assistant", "content": "a"}, {"role": "system", "content": "needle"}, user])),
         ),
+        probe(
+            "image in a system message",
+            "bmVlZGxl",
+            talk(json!([{"role": "system", "content": [
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,bmVlZGxl"}}]}, user])),
+        ),
         probe("assistant last (prefill)", "needle", talk(json!([user, {"role": "assistant", "content": "needle"}]))),
         probe("`name` of a speaker", "needle", talk(json!([{"role": "user", "name": "needle", "content": "hello"}]))),
         probe(

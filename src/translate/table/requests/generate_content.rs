@@ -18,6 +18,11 @@ pub(super) fn probes() -> Vec<Probe> {
     let user = json!({"role": "user", "parts": [{"text": "hello"}]});
     vec![
         probe("`systemInstruction`", "needle", json!({"systemInstruction": {"parts": [{"text": "needle"}]}})),
+        probe(
+            "image in `systemInstruction`",
+            "bmVlZGxl",
+            json!({"systemInstruction": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "bmVlZGxl"}}]}}),
+        ),
         probe("model last (prefill)", "needle", talk(json!([user, {"role": "model", "parts": [{"text": "needle"}]}]))),
         probe(
             "image, `inlineData`",

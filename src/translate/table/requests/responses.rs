@@ -26,6 +26,12 @@ pub(super) fn probes() -> Vec<Probe> {
     vec![
         probe("`instructions`", "needle", json!({"instructions": "needle"})),
         probe(
+            "image in a system or developer message",
+            "bmVlZGxl",
+            json!({"input": [{"role": "developer", "content": [
+                {"type": "input_image", "image_url": "data:image/png;base64,bmVlZGxl"}]}, {"role": "user", "content": "x"}]}),
+        ),
+        probe(
             "system, developer in the middle",
             "needle",
             talk(
