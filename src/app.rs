@@ -55,6 +55,9 @@ const BACKLOG: u32 = 1024;
 /// How many answers may be read to their end for callers that have left.
 const MOST_DRAINS: usize = 256;
 
+/// How long calls that are cut may take to end.
+const CUT_TIMEOUT: Duration = Duration::from_secs(5);
+
 pub use reload::Reload;
 
 mod patience;
@@ -231,6 +234,7 @@ impl App {
             memory,
             captures,
             drains: Arc::new(Semaphore::new(MOST_DRAINS)),
+            cut: Arc::default(),
         });
         let state = State { gateway, providers, draining: Draining::default() };
 
@@ -268,7 +272,7 @@ impl App {
         &self.sandboxes
     }
 
-    /// Runs until a signal, then drains; a second signal ends that.
+    /// Runs until a signal, then drains. A second signal cuts what is under way; what it cost is kept all the same.
     ///
     /// # Errors
     /// When a listener ended by itself.
@@ -287,32 +291,35 @@ impl App {
                 }
             }
         }
-        let handles: Vec<ServerHandle> = self.listeners.iter().map(|listener| listener.handle.clone()).collect();
-        tokio::select! {
-            () = self.stop() => {}
-            () = signals.next() => {
-                tracing::warn!("a second signal: open streams are cut");
-                for handle in handles {
-                    handle.stop(false).await;
-                }
-            }
-        }
+        self.stop_at_once_after(signals.next()).await;
         Ok(())
     }
 
     /// Drains: readiness says no at once, calls are still taken for `drain.delay`, then no new connections; open streams may
     /// go on for `drain.grace`.
     pub async fn stop(self) {
+        self.stop_at_once_after(std::future::pending()).await;
+    }
+
+    /// Drains, and cuts what is under way as soon as `told` is ready.
+    async fn stop_at_once_after(self, told: impl Future<Output = ()>) {
         let drain = self.state.gateway.config.load().drain.clone();
         self.state.draining.begin();
         tracing::info!(delay_ms = drain.delay.as_millis(), grace_ms = drain.grace.as_millis(), "draining");
-        tokio::time::sleep(drain.delay).await;
-        for listener in self.listeners {
-            listener.handle.stop(true).await;
-            match listener.task.await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(error = %error, "a listener ended badly"),
-                Err(error) => tracing::error!(error = %error, "a listener's task was lost"),
+        let mut closing = std::pin::pin!(closed(self.listeners));
+        let drained = async {
+            tokio::time::sleep(drain.delay).await;
+            closing.as_mut().await;
+        };
+        let is_told = tokio::select! {
+            () = drained => false,
+            () = told => true,
+        };
+        if is_told {
+            tracing::warn!("a second signal: calls under way are cut");
+            self.state.gateway.cut.make();
+            if tokio::time::timeout(CUT_TIMEOUT, closing).await.is_err() {
+                tracing::warn!("some calls did not end in time; what they cost is not known");
             }
         }
         // Nobody spends any more.
@@ -324,6 +331,18 @@ impl App {
         self.control.stop();
         self.back_office.stop();
         tracing::info!("stopped");
+    }
+}
+
+/// Ends when nobody listens, and no caller is connected any more.
+async fn closed(listeners: Vec<Listener>) {
+    for listener in listeners {
+        listener.handle.stop(true).await;
+        match listener.task.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(error = %error, "a listener ended badly"),
+            Err(error) => tracing::error!(error = %error, "a listener's task was lost"),
+        }
     }
 }
 

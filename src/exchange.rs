@@ -30,6 +30,7 @@ use crate::translate::Traits;
 
 pub mod admit;
 pub mod bill;
+pub mod cut;
 pub mod dispatch;
 pub mod fallback;
 pub mod memory;
@@ -40,6 +41,7 @@ pub mod reply;
 pub mod settle;
 pub mod turn;
 
+use cut::Cut;
 use fallback::Choices;
 use memory::{Held, MemoryBound};
 use relay::{Pump, Relay};
@@ -73,6 +75,8 @@ pub struct Gateway {
     pub captures: Arc<MemoryBound>,
     /// How many answers may be read to their end for callers that have left.
     pub drains: Arc<Semaphore>,
+    /// Ends calls that are under way.
+    pub cut: Arc<Cut>,
 }
 
 /// One worker's way to the providers.
@@ -169,7 +173,7 @@ impl Exchange {
             }
             Ok(Reply::Stream { mut head, pump }) => {
                 head.extend(settlement.headers(false));
-                let relay = Relay::new(pump, settlement, &config, &product, &self.gateway.drains);
+                let relay = Relay::new(pump, settlement, &config, &product, &self.gateway);
                 Answer { status: 200, headers: head, body: AnswerBody::Stream(Box::new(relay)) }
             }
             Err(failed) => {
@@ -200,14 +204,21 @@ impl Exchange {
         let delivery = plan.delivery;
         let choices = Choices::new(plan, spare);
         settlement.follow(choices.serving());
-        match delivery {
-            Delivery::Whole => self.whole(choices, config, settlement).await.map(Reply::Whole),
-            Delivery::Events | Delivery::JsonArray => {
-                let serving = choices.serving();
-                let opening = fallback::open(choices, self.lanes.clone(), self.gateway.clone());
-                let (head, pump) = relay::stream(opening, &serving, config.stream.keepalive, settlement).await?;
-                Ok(Reply::Stream { head, pump: Box::new(pump) })
+        let answer = async {
+            match delivery {
+                Delivery::Whole => self.whole(choices, config, settlement).await.map(Reply::Whole),
+                Delivery::Events | Delivery::JsonArray => {
+                    let serving = choices.serving();
+                    let opening = fallback::open(choices, self.lanes.clone(), self.gateway.clone());
+                    let (head, pump) = relay::stream(opening, &serving, config.stream.keepalive, settlement).await?;
+                    Ok(Reply::Stream { head, pump: Box::new(pump) })
+                }
             }
+        };
+        tokio::select! {
+            biased;
+            answer = answer => answer,
+            fault = self.gateway.cut.made() => Err(fault.into()),
         }
     }
 

@@ -41,6 +41,10 @@ pub use words::{headers, tightest};
 /// Messages that may wait for the actor: signs of life only.
 const MAILBOX: usize = 16;
 
+/// How long a Redis that is away is waited for at the end, and how often it is tried.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(5);
+const FLUSH_AGAIN: Duration = Duration::from_millis(100);
+
 /// Holds calls to their limits. Clones share all they know.
 #[derive(Clone, Debug)]
 pub struct Limiter {
@@ -129,12 +133,23 @@ impl Limiter {
     /// 429 when a limit is spent, or when the calls under way may use it up.
     pub async fn reserve(&self, scope: Scope, claims: Arc<[Claim]>, estimate: NanoUsd) -> Result<Reservation, Fault> {
         let shared = &self.shared;
-        match shared.take_all(&scope, &claims, estimate).await {
+        if estimate <= NanoUsd::ZERO {
+            // What costs nothing passes no limit, spent or not.
+            return Ok(Reservation {
+                shared: Arc::clone(shared),
+                scope,
+                claims,
+                estimate: NanoUsd::ZERO,
+                is_open: true,
+            });
+        }
+        let mut deadline = None;
+        match shared.take_all(&scope, &claims, estimate, &mut deadline).await {
             Ok(()) => {}
             Err((claim, Held::Spent { after })) => return Err(shared.refuse(&scope, &claim, after)),
             Err((claim, Held::NoRoom)) => {
                 shared.metrics.limit(&scope.product, claim.per, LimitEvent::Waited);
-                shared.wait_for_room(&scope, &claims, estimate).await?;
+                shared.wait_for_room(&scope, &claims, estimate, deadline).await?;
             }
         }
         shared.metrics.reserved(&scope.product, estimate);
@@ -179,9 +194,15 @@ impl Limiter {
         self.shared.is_gone()
     }
 
-    /// Tells Redis everything that it does not know yet. For the end, when nobody spends any more.
+    /// Tells Redis everything that it does not know yet. For the end, when nobody spends any more: a Redis that is away is
+    /// waited for, for some seconds.
     pub async fn flush(&self) {
-        if !self.shared.flush().await {
+        let flushed = async {
+            while !self.shared.flush().await {
+                tokio::time::sleep(FLUSH_AGAIN).await;
+            }
+        };
+        if tokio::time::timeout(FLUSH_PATIENCE, flushed).await.is_err() {
             tracing::warn!("what was spent in the last moments could not be told to Redis");
         }
     }

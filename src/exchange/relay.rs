@@ -15,6 +15,8 @@ use tokio::sync::Semaphore;
 use crate::config::Config;
 use crate::config::products::OnHangUp;
 use crate::dialect::Delivery;
+use crate::exchange::Gateway;
+use crate::exchange::cut::Cut;
 use crate::exchange::dispatch::{Opened, in_band};
 use crate::exchange::fallback::Serving;
 use crate::exchange::memory::MemoryBound;
@@ -298,6 +300,7 @@ struct Running {
     pump: Box<Pump>,
     settlement: Settlement,
     left: Left,
+    cut: Arc<Cut>,
 }
 
 /// What happens when the caller leaves.
@@ -316,11 +319,11 @@ impl Relay {
         settlement: Settlement,
         config: &Config,
         product: &ProductName,
-        room: &Arc<Semaphore>,
+        gateway: &Gateway,
     ) -> Self {
         let then = config.products.get(product).map(|product| product.on_hang_up).unwrap_or_default();
-        let left = Left { then, room: room.clone(), at_most: config.timeouts.total };
-        let flow = Flow(Some(Running { pump, settlement, left }));
+        let left = Left { then, room: gateway.drains.clone(), at_most: config.timeouts.total };
+        let flow = Flow(Some(Running { pump, settlement, left, cut: gateway.cut.clone() }));
         Self(Box::pin(futures_util::stream::unfold(flow, Flow::step)))
     }
 }
@@ -341,8 +344,13 @@ impl std::fmt::Debug for Relay {
 
 impl Flow {
     async fn step(mut self) -> Option<(Bytes, Self)> {
-        let Running { pump, settlement, .. } = self.0.as_mut()?;
-        match pump.next().await {
+        let Running { pump, settlement, cut, .. } = self.0.as_mut()?;
+        let piece = tokio::select! {
+            biased;
+            piece = pump.next() => Ok(piece),
+            fault = cut.made(), if !settlement.has_ended() => Err(fault),
+        };
+        match piece.unwrap_or_else(|fault| Some(pump.broken(fault))) {
             Some(Piece::Bytes(bytes)) => {
                 if settlement.awaits_content() && pump.turn.has_content() {
                     settlement.first_content();
@@ -367,7 +375,7 @@ impl Flow {
 /// Whatever ended the stream, what was seen of it counts.
 impl Drop for Flow {
     fn drop(&mut self) {
-        let Some(Running { mut pump, mut settlement, left }) = self.0.take() else { return };
+        let Some(Running { mut pump, mut settlement, left, .. }) = self.0.take() else { return };
         if left.then == OnHangUp::Drain
             && !settlement.has_ended()
             && pump.is_flowing()

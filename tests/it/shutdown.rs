@@ -7,7 +7,8 @@ use llm_gateway::sandbox::{Gate, Reply, Sandbox, SandboxOptions};
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use crate::support::binary::{Ended, Running};
+use crate::support::binary::{Binary, Ended, Running};
+use crate::support::own_redis::OwnRedis;
 use crate::support::sqlite::Sqlite;
 use crate::support::wait;
 
@@ -22,14 +23,19 @@ struct Served {
 
 impl Served {
     async fn start(delay: &str, grace: &str) -> Self {
+        Self::with(delay, grace, &[]).await
+    }
+
+    async fn with(delay: &str, grace: &str, settings: &[(&str, &str)]) -> Self {
         let database = Sqlite::create();
         let key = database.key();
         let openai = Sandbox::start(Kind::OpenAi, SandboxOptions::default()).await.unwrap();
-        let running = database
-            .serve(&openai)
-            .env("LLM_GATEWAY__DRAIN__DELAY", delay)
-            .env("LLM_GATEWAY__DRAIN__GRACE", grace)
-            .start();
+        let mut binary =
+            database.serve(&openai).env("LLM_GATEWAY__DRAIN__DELAY", delay).env("LLM_GATEWAY__DRAIN__GRACE", grace);
+        for (name, value) in settings {
+            binary = binary.env(name, value);
+        }
+        let running = binary.start();
         let url = running.url();
         let served = Self { running, url, key, openai, _database: database };
         wait::until("the gateway to be ready", || async { (served.readiness().await == 200).then_some(()) }).await;
@@ -148,4 +154,37 @@ async fn idle_connections_do_not_hold_the_end_up() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     drop((client, silent));
+}
+
+#[actix_rt::test]
+async fn a_second_signal_cuts_what_is_under_way_and_what_it_cost_is_told_all_the_same() {
+    let redis = OwnRedis::start().await;
+    // Only the end tells Redis.
+    let settings = [("LLM_GATEWAY_REDIS_URL", redis.url()), ("LLM_GATEWAY__LIMITS__FLUSH_EVERY", "1h".to_owned())];
+    let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let served = Served::with("0s", "600s", &settings).await;
+    let (stream, _gate) = served.stream().await;
+    served.openai.script().push(Reply::silence());
+    let client = reqwest::Client::new();
+    let begun = Instant::now();
+    let (whole, ()) = tokio::join!(served.call(&client, Stream::No), async {
+        served.openai.request(1).await;
+        served.running.terminate();
+        served.no_longer_listens().await;
+        served.running.terminate();
+    });
+    assert_eq!(whole.status(), 503);
+    assert!(whole.text().await.unwrap().contains("the gateway is ending"));
+    let rest = wait::within("the rest of the stream", stream.text()).await.unwrap();
+    assert!(rest.contains("the gateway is ending") && !rest.contains("[DONE]"), "{rest}");
+    let ended = served.ended().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert!(ended.stderr.contains("a second signal") && ended.stderr.contains("stopped"), "{}", ended.stderr);
+
+    let shown = Binary::new(["usage", "show", "--product", "llm_gateway", "--team", "1"])
+        .env("LLM_GATEWAY_REDIS_URL", redis.url())
+        .run();
+    let used: f64 = shown.stdout.lines().nth(1).unwrap().split_whitespace().nth(3).unwrap().parse().unwrap();
+    assert!(used > 0.0, "{shown:?}");
 }

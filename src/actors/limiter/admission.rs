@@ -44,18 +44,28 @@ struct Taken<'a> {
 }
 
 impl Shared {
-    /// Reserves under all limits or under none.
+    /// Reserves under all limits or under none. Whoever is asked has answered by the deadline, which begins with the first
+    /// question.
     pub(super) async fn take_all(
         &self,
         scope: &Scope,
         claims: &[Claim],
         estimate: NanoUsd,
+        deadline: &mut Option<Instant>,
     ) -> Result<(), (Claim, Held)> {
         // Dropped half way, by a caller that left, it gives back what it took.
         let mut taken = Taken { shared: self, product: &scope.product, claims, count: 0, estimate };
         for claim in claims {
-            let local = match self.ledger.admit(&scope.product, claim, estimate, self.company()) {
-                Local::Ask => self.ask(&scope.product, claim, estimate).await,
+            let company = match claim.mode {
+                Mode::Enforce => self.company(),
+                // Whoever is not refused need not ask.
+                Mode::Shadow => Company::Alone,
+            };
+            let local = match self.ledger.admit(&scope.product, claim, estimate, company) {
+                Local::Ask => {
+                    let deadline = *deadline.get_or_insert_with(|| self.deadline());
+                    self.ask_until(deadline, &scope.product, claim, estimate).await
+                }
                 local @ (Local::Admitted | Local::Wait | Local::Refused { .. }) => local,
             };
             let held = match (local, claim.mode) {
@@ -78,8 +88,14 @@ impl Shared {
     }
 
     /// Reserves once calls under way have settled, for as long as the settings say.
-    pub(super) async fn wait_for_room(&self, scope: &Scope, claims: &[Claim], estimate: NanoUsd) -> Result<(), Fault> {
-        let deadline = Instant::now() + self.config.load().limits.wait;
+    pub(super) async fn wait_for_room(
+        &self,
+        scope: &Scope,
+        claims: &[Claim],
+        estimate: NanoUsd,
+        deadline: Option<Instant>,
+    ) -> Result<(), Fault> {
+        let deadline = deadline.unwrap_or_else(|| self.deadline());
         loop {
             // Armed before the look, so that what settles in between is not missed.
             let mut armed: Vec<_> =
@@ -87,7 +103,7 @@ impl Shared {
             for one in &mut armed {
                 one.as_mut().enable();
             }
-            let claim = match self.take_all(scope, claims, estimate).await {
+            let claim = match self.take_all(scope, claims, estimate, &mut Some(deadline)).await {
                 Ok(()) => return Ok(()),
                 Err((claim, Held::Spent { after })) => return Err(self.refuse(scope, &claim, after)),
                 Err((claim, Held::NoRoom)) => claim,
@@ -112,6 +128,21 @@ impl Shared {
     pub(super) fn refuse(&self, scope: &Scope, claim: &Claim, after: Duration) -> Fault {
         self.metrics.limit(&scope.product, claim.per, LimitEvent::Refused);
         refused(claim, after)
+    }
+
+    /// How long a call that comes now may wait.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.config.load().limits.wait
+    }
+
+    /// Asks the others for one call. Where too many ask at one time, or Redis is slow, there is no room by the deadline.
+    async fn ask_until(&self, deadline: Instant, product: &ProductName, claim: &Claim, estimate: NanoUsd) -> Local {
+        let answer = timeout_at(deadline, self.ask(product, claim, estimate)).await;
+        answer.unwrap_or_else(|_| {
+            // What was half asked for is put right.
+            self.ledger.enqueue(claim.key);
+            Local::Wait
+        })
     }
 
     /// Asks the others for one call.

@@ -141,6 +141,19 @@ async fn a_call_is_reserved_under_all_of_its_limits_or_under_none() {
 }
 
 #[actix_rt::test]
+async fn what_costs_nothing_neither_waits_nor_is_refused() {
+    let (limiter, product) = start("[{ per = 'user', usd = 1, window = '1h' }]");
+    let held = reserve(&limiter, &product, scope("ann"), DOLLAR).await.unwrap();
+    reserve(&limiter, &product, scope("ann"), NanoUsd::ZERO).await.unwrap();
+    held.settle(DOLLAR);
+    reserve(&limiter, &product, scope("ann"), CENT).await.unwrap_err();
+    // Should it have cost something after all, that counts.
+    reserve(&limiter, &product, scope("ann"), NanoUsd::ZERO).await.unwrap().settle(CENT);
+    let claims = limiter.claims(&scope("ann"), &product);
+    assert_eq!(limiter.headroom(&claims)[0].used, DOLLAR + CENT);
+}
+
+#[actix_rt::test]
 async fn a_limit_in_the_shadow_counts_and_refuses_nobody() {
     let (limiter, product) = start("[{ per = 'user', usd = 1, window = '1h', mode = 'shadow' }]");
     for _ in 0..3 {

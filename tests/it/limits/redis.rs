@@ -1,6 +1,6 @@
 //! The same with Redis servers of a test's own: with TLS, as a cluster, hung, and emptied.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
@@ -132,6 +132,57 @@ async fn far_from_a_limit_no_call_waits_for_a_redis_that_hangs() {
     }
     wait::until_true("the loss to be noticed", || instance.limiter.is_redis_gone()).await;
     calls();
+}
+
+#[actix_web::test]
+async fn a_limit_in_the_shadow_waits_for_no_redis_however_near_it_is() {
+    let server = OwnRedis::start().await;
+    let proxy = Proxy::start(server.address()).await;
+    let shadow = "[{ per = 'user', usd = 1, window = '1h', mode = 'shadow' }]";
+    let settings = [("LLM_GATEWAY__PRODUCTS__LLM_GATEWAY__LIMITS", shadow)];
+    let instance = Instance::with(&format!("redis://{}/", proxy.address()), &settings).await;
+    assert!(!instance.limiter.is_redis_gone());
+    proxy.set(Weather::Hanging);
+    let user = somebody();
+    for _ in 0..5 {
+        let reserved = instance.reserve(&user, NanoUsd(DOLLAR.0 / 2)).now_or_never();
+        reserved.expect("the call waited for Redis").unwrap().settle(NanoUsd(DOLLAR.0 / 2));
+    }
+}
+
+#[actix_web::test]
+async fn near_a_limit_calls_wait_for_a_slow_redis_no_longer_than_the_settings_say() {
+    let server = OwnRedis::start().await;
+    let proxy = Proxy::start(server.address()).await;
+    let settings = [("LLM_GATEWAY__LIMITS__WAIT", "500ms")];
+    let instance = Instance::with(&format!("redis://{}/", proxy.address()), &settings).await;
+    let other = Instance::start(&server.url()).await;
+    let user = somebody();
+    let _held = other.reserve(&user, NanoUsd(DOLLAR.0 * 9 / 10)).await.unwrap();
+    proxy.set(Weather::Slow(Duration::from_millis(50)));
+    let begun = Instant::now();
+    let calls = (0..40).map(|_| instance.reserve(&user, NanoUsd(DOLLAR.0 / 5)));
+    let reserved = join_all(calls).await;
+    // One after the other, they would have taken several seconds.
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(reserved.iter().all(|one| one.as_ref().is_err_and(|fault| fault.message.contains("under way"))));
+}
+
+#[actix_web::test]
+async fn what_was_spent_is_told_at_the_end_although_redis_is_away_for_a_moment() {
+    let server = OwnRedis::start().await;
+    let proxy = Proxy::start(server.address()).await;
+    let settings = [("LLM_GATEWAY__LIMITS__FLUSH_EVERY", "1h")];
+    let instance = Instance::with(&format!("redis://{}/", proxy.address()), &settings).await;
+    let user = somebody();
+    instance.reserve(&user, NanoUsd(CENT.0 / 10)).await.unwrap().settle(CENT);
+    proxy.set(Weather::Cut);
+    tokio::join!(instance.limiter.flush(), async {
+        wait::until_true("the loss to be noticed", || instance.limiter.is_redis_gone()).await;
+        proxy.set(Weather::Fair);
+    });
+    let direct = Instance::start(&server.url()).await;
+    assert_eq!(direct.in_redis(&user).await, CENT);
 }
 
 #[actix_web::test]
