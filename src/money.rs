@@ -65,14 +65,35 @@ impl Sum for NanoUsd {
 /// Dollars with nine digits after the point, cut to those that say something but never below cents: `0.05`, `1.234567`.
 impl fmt::Display for NanoUsd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
-        let amount = self.0.unsigned_abs();
-        let per_usd = Self::PER_USD.unsigned_abs();
-        let (mut part, mut digits) = (amount % per_usd, 9);
-        while digits > 2 && part % 10 == 0 {
-            (part, digits) = (part / 10, digits - 1);
+        // From the last digit to the first: every answer has some amounts in its headers.
+        let mut text = [0_u8; 24];
+        let mut at = text.len();
+        let mut put = |byte: u8| {
+            at -= 1;
+            text[at] = byte;
+        };
+        let mut amount = self.0.unsigned_abs();
+        let mut says_something = false;
+        for place in (0..9).rev() {
+            let digit = (amount % 10) as u8;
+            amount /= 10;
+            says_something |= digit != 0 || place < 2;
+            if says_something {
+                put(b'0' + digit);
+            }
         }
-        write!(f, "{sign}{}.{part:0digits$}", amount / per_usd)
+        put(b'.');
+        loop {
+            put(b'0' + (amount % 10) as u8);
+            amount /= 10;
+            if amount == 0 {
+                break;
+            }
+        }
+        if self.0 < 0 {
+            put(b'-');
+        }
+        f.write_str(std::str::from_utf8(&text[at..]).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -88,6 +109,9 @@ mod tests {
             (1_234_567_000, "1.234567"),
             (1, "0.000000001"),
             (-50_000_000, "-0.05"),
+            (10_100_000_000, "10.10"),
+            (i64::MAX, "9223372036.854775807"),
+            (i64::MIN, "-9223372036.854775808"),
         ] {
             assert_eq!(NanoUsd(nano).to_string(), text);
         }

@@ -22,6 +22,7 @@ use crate::config::SharedConfig;
 use crate::config::products::Product;
 use crate::fault::Fault;
 use crate::ids::ProductName;
+use crate::limits::budget::Room;
 use crate::limits::scope::{Claim, Scope};
 use crate::money::NanoUsd;
 use crate::store::counters::Counters;
@@ -36,7 +37,7 @@ mod words;
 
 pub use ledger::LimitUse;
 pub use spenders::Spender;
-pub use words::{headers, tightest};
+pub use words::Tightest;
 
 /// Messages that may wait for the actor: signs of life only.
 const MAILBOX: usize = 16;
@@ -73,7 +74,17 @@ pub struct Reservation {
     scope: Scope,
     claims: Arc<[Claim]>,
     estimate: NanoUsd,
+    tightest: Option<Tightest>,
     is_open: bool,
+}
+
+/// What came of a settled call.
+#[derive(Debug)]
+pub struct Settled {
+    /// The limits that are nearly used up by it.
+    pub warnings: Vec<LimitWarning>,
+    /// What the tightest limit leaves now.
+    pub tightest: Option<Tightest>,
 }
 
 /// How a limit stands for somebody.
@@ -135,25 +146,36 @@ impl Limiter {
         let shared = &self.shared;
         if estimate <= NanoUsd::ZERO {
             // What costs nothing passes no limit, spent or not.
+            let tightest = self.tightest(&claims);
             return Ok(Reservation {
                 shared: Arc::clone(shared),
                 scope,
                 claims,
                 estimate: NanoUsd::ZERO,
+                tightest,
                 is_open: true,
             });
         }
         let mut deadline = None;
-        match shared.take_all(&scope, &claims, estimate, &mut deadline).await {
-            Ok(()) => {}
+        let tightest = match shared.take_all(&scope, &claims, estimate, &mut deadline).await {
+            Ok(tightest) => tightest,
             Err((claim, Held::Spent { after })) => return Err(shared.refuse(&scope, &claim, after)),
             Err((claim, Held::NoRoom)) => {
                 shared.metrics.limit(&scope.product, claim.per, LimitEvent::Waited);
-                shared.wait_for_room(&scope, &claims, estimate, deadline).await?;
+                shared.wait_for_room(&scope, &claims, estimate, deadline).await?
             }
-        }
+        };
         shared.metrics.reserved(&scope.product, estimate);
-        Ok(Reservation { shared: Arc::clone(shared), scope, claims, estimate, is_open: true })
+        Ok(Reservation { shared: Arc::clone(shared), scope, claims, estimate, tightest, is_open: true })
+    }
+
+    /// What the tightest of these limits leaves.
+    pub fn tightest(&self, claims: &[Claim]) -> Option<Tightest> {
+        let mut tightest = None;
+        for Headroom { claim, remaining, reset, .. } in self.headroom(claims) {
+            Tightest::note(&mut tightest, &claim, Room { remaining, reset });
+        }
+        tightest
     }
 
     /// How each limit stands.
@@ -214,14 +236,14 @@ impl Limiter {
 }
 
 impl Reservation {
-    /// Replaces what was reserved by what the call cost. Returns the limits that are nearly used up by it.
-    pub fn settle(mut self, actual: NanoUsd) -> Vec<LimitWarning> {
+    /// Replaces what was reserved by what the call cost.
+    pub fn settle(mut self, actual: NanoUsd) -> Settled {
         self.close(actual)
     }
 
-    /// How the call's limits stand.
-    pub fn headroom(&self) -> Vec<Headroom> {
-        self.claims.iter().map(|claim| self.shared.headroom(claim)).collect()
+    /// What the tightest of the call's limits left once this was reserved.
+    pub fn tightest(&self) -> Option<Tightest> {
+        self.tightest
     }
 
     /// The limits.
@@ -234,11 +256,13 @@ impl Reservation {
         self.estimate
     }
 
-    fn close(&mut self, actual: NanoUsd) -> Vec<LimitWarning> {
+    fn close(&mut self, actual: NanoUsd) -> Settled {
         if !std::mem::replace(&mut self.is_open, false) {
-            return Vec::new();
+            return Settled { warnings: Vec::new(), tightest: self.tightest };
         }
-        self.shared.settle(&self.scope, &self.claims, self.estimate, actual.max(NanoUsd::ZERO))
+        let (warnings, tightest) =
+            self.shared.settle(&self.scope, &self.claims, self.estimate, actual.max(NanoUsd::ZERO));
+        Settled { warnings, tightest }
     }
 }
 

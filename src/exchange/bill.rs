@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use url::Url;
 
-use crate::actors::limiter::{Headroom, Limiter, Reservation};
+use crate::actors::limiter::{Limiter, Reservation, Settled, Tightest};
 use crate::analytics::warning::LimitWarning;
 use crate::catalog::cost::{Basis, Cost, Counted, Request, ServiceTier, Tariff};
 use crate::dialect::seen::Seen;
@@ -101,6 +101,7 @@ pub struct Bill {
     operation: Operation,
     progress: Progress,
     cost: Option<Cost>,
+    tightest: Option<Tightest>,
     warnings: Vec<LimitWarning>,
 }
 
@@ -118,6 +119,7 @@ impl Bill {
             operation,
             progress: Progress::default(),
             cost: None,
+            tightest: None,
             warnings: Vec::new(),
         }
     }
@@ -152,9 +154,10 @@ impl Bill {
         self.claims.clone()
     }
 
-    /// How the call's limits stand.
-    pub fn headroom(&self) -> Vec<Headroom> {
-        self.limiter.headroom(&self.claims)
+    /// What the tightest of the call's limits leaves: as the call left it, if it was admitted.
+    pub fn tightest(&self) -> Option<Tightest> {
+        let known = self.reservation.as_ref().map_or(self.tightest, Reservation::tightest);
+        known.or_else(|| self.limiter.tightest(&self.claims))
     }
 
     /// Whether the price is the model's own.
@@ -176,7 +179,7 @@ impl Bill {
     pub fn settle(&mut self, seen: &Seen) -> Option<Cost> {
         let reservation = self.reservation.take()?;
         let cost = self.due(seen, reservation.estimate());
-        self.warnings = reservation.settle(cost.amount);
+        Settled { warnings: self.warnings, tightest: self.tightest } = reservation.settle(cost.amount);
         self.cost = Some(cost);
         Some(cost)
     }

@@ -3,13 +3,13 @@
 //! A [`Settlement`] is opened before anything can go wrong and settles when it is dropped. A call that nobody ended was left by
 //! its caller.
 
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_http::header::{HeaderName, HeaderValue};
 use bytes::Bytes;
 
-use crate::actors::limiter;
 use crate::analytics::generation::{self, Failure};
 use crate::catalog::cost::Basis;
 use crate::config::Config;
@@ -256,23 +256,27 @@ impl Settlement {
         self.catch_up();
         let head = self.elapsed();
         self.timings.head = Some(head);
-        let mut headers = Vec::with_capacity(3);
-        let mut put = |name: &'static str, value: &str| {
-            if let Ok(value) = HeaderValue::from_str(value) {
+        let mut headers = Vec::with_capacity(8);
+        let mut text = String::with_capacity(128);
+        let mut put = |name: &'static str, value: &dyn fmt::Display| {
+            text.clear();
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{value}");
+            if let Ok(value) = HeaderValue::from_str(&text) {
                 headers.push((HeaderName::from_static(name), value));
             }
         };
         if let Some((provider, model)) = &self.served_by {
-            put("x-llm-gateway-provider", provider.as_str());
-            put("x-llm-gateway-model", model.as_str());
+            put("x-llm-gateway-provider", provider);
+            put("x-llm-gateway-model", model);
         }
-        put("server-timing", &self.timings.header(complete.then_some(head)));
+        put("server-timing", &ServerTiming { timings: &self.timings, total: complete.then_some(head) });
         if let Some(bill) = &self.bill {
-            for (name, value) in limiter::headers(&bill.headroom()) {
-                put(name, &value);
+            if let Some(tightest) = bill.tightest() {
+                tightest.headers(&mut put);
             }
             if let Some(cost) = bill.cost().filter(|_| complete) {
-                put("x-llm-gateway-cost-usd", &cost.amount.to_string());
+                put("x-llm-gateway-cost-usd", &cost.amount);
             }
         }
         headers
@@ -376,36 +380,35 @@ impl Settlement {
     }
 }
 
-impl Timings {
-    /// `server-timing`, in milliseconds.
-    fn header(&self, total: Option<Duration>) -> String {
-        use std::fmt::Write as _;
-        let mut text = String::with_capacity(96);
-        let mut put = |name: &str, took: Duration| {
-            let comma = if text.is_empty() { "" } else { ", " };
-            let micros = took.as_micros();
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{comma}{name};dur={}.{:03}", micros / 1000, micros % 1000);
-        };
-        put("auth", self.auth);
-        if let Some(limit) = self.limit {
-            put("limit", limit);
-        }
-        if let Some(planned) = self.planned {
-            put("translate", planned.saturating_sub(self.auth));
-        }
-        if let Some(connect) = self.connect {
-            put("connect", connect);
-        }
-        if let Some(first_byte) = self.first_byte {
-            put("ttfb", first_byte);
-        }
-        if let Some(total) = total {
-            put("total", total);
-        }
-        text
-    }
+/// `server-timing`, in milliseconds.
+struct ServerTiming<'a> {
+    timings: &'a Timings,
+    total: Option<Duration>,
+}
 
+impl fmt::Display for ServerTiming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { timings, total } = self;
+        let planned = timings.planned.map(|planned| planned.saturating_sub(timings.auth));
+        let mut comma = "";
+        for (name, took) in [
+            ("auth", Some(timings.auth)),
+            ("limit", timings.limit),
+            ("translate", planned),
+            ("connect", timings.connect),
+            ("ttfb", timings.first_byte),
+            ("total", *total),
+        ] {
+            let Some(took) = took else { continue };
+            let micros = took.as_micros() as u64;
+            write!(f, "{comma}{name};dur={}.{:03}", micros / 1000, micros % 1000)?;
+            comma = ", ";
+        }
+        Ok(())
+    }
+}
+
+impl Timings {
     /// What the gateway itself took, up to the answer's head.
     fn overhead(&self) -> Option<Duration> {
         Some(self.head?.saturating_sub(self.first_byte?))

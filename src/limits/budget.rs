@@ -18,6 +18,15 @@ pub struct Standing {
     pub reserved: NanoUsd,
 }
 
+/// What there is for the next call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// What is left, reservations taken off; never below zero.
+    pub remaining: NanoUsd,
+    /// How long until a call is admitted again; zero while anything is left.
+    pub reset: Duration,
+}
+
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -48,9 +57,13 @@ impl Standing {
         Verdict::Wait
     }
 
-    /// What is left, reservations taken off; never below zero.
-    pub fn remaining(&self, at: LedgerTime) -> NanoUsd {
-        (self.limit - self.spent.within(self.length, at) - self.reserved).max(NanoUsd::ZERO)
+    /// What there is for the next call.
+    pub fn room(&self, at: LedgerTime) -> Room {
+        let left = self.limit - self.spent.within(self.length, at);
+        Room {
+            remaining: (left - self.reserved).max(NanoUsd::ZERO),
+            reset: if left > NanoUsd::ZERO { Duration::ZERO } else { self.admits_again_in(at) },
+        }
     }
 
     /// How long until a call is admitted again: zero while anything is left.
@@ -105,6 +118,6 @@ mod tests {
 
     #[test]
     fn what_is_left_never_reads_as_a_debt() {
-        assert_eq!(standing(100, 130, 0).remaining(NOON), NanoUsd::ZERO);
+        assert_eq!(standing(100, 130, 0).room(NOON).remaining, NanoUsd::ZERO);
     }
 }

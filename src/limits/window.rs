@@ -107,6 +107,15 @@ impl Spent {
 
 /// `amount * part / whole`, rounded up.
 fn weighted(amount: NanoUsd, part: u64, whole: u64) -> NanoUsd {
+    // So it is far from most windows' edges. Wide divisions take long.
+    if amount == NanoUsd::ZERO {
+        return amount;
+    }
+    let narrow =
+        i64::try_from(part).ok().and_then(|part| amount.0.checked_mul(part)).and_then(|it| u64::try_from(it).ok());
+    if let Some(product) = narrow {
+        return NanoUsd(i64::try_from(product.div_ceil(whole.max(1))).unwrap_or(i64::MAX));
+    }
     let product = i128::from(amount.0) * i128::from(part);
     let whole = i128::from(whole.max(1));
     let rounded = product.div_euclid(whole) + i128::from(product.rem_euclid(whole) > 0);

@@ -5,12 +5,13 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::ledger::Crossed;
-use super::words::{no_room, refused};
+use super::words::{Tightest, no_room, refused};
 use super::{Headroom, Shared};
 use crate::analytics::warning::LimitWarning;
 use crate::config::products::Mode;
 use crate::fault::Fault;
 use crate::ids::ProductName;
+use crate::limits::budget::Room;
 use crate::limits::counter::{Company, Local};
 use crate::limits::scope::{Claim, Scope};
 use crate::money::NanoUsd;
@@ -44,29 +45,33 @@ struct Taken<'a> {
 }
 
 impl Shared {
-    /// Reserves under all limits or under none. Whoever is asked has answered by the deadline, which begins with the first
-    /// question.
+    /// Reserves under all limits or under none. Says what the tightest of them leaves then. Whoever is asked has answered by the
+    /// deadline, which begins with the first question.
     pub(super) async fn take_all(
         &self,
         scope: &Scope,
         claims: &[Claim],
         estimate: NanoUsd,
         deadline: &mut Option<Instant>,
-    ) -> Result<(), (Claim, Held)> {
+    ) -> Result<Option<Tightest>, (Claim, Held)> {
         // Dropped half way, by a caller that left, it gives back what it took.
         let mut taken = Taken { shared: self, product: &scope.product, claims, count: 0, estimate };
+        let mut tightest = None;
+        let (mut company, mut at) = (self.company(), self.ledger.now());
         for claim in claims {
-            let company = match claim.mode {
-                Mode::Enforce => self.company(),
+            let company_here = match claim.mode {
+                Mode::Enforce => company,
                 // Whoever is not refused need not ask.
                 Mode::Shadow => Company::Alone,
             };
-            let local = match self.ledger.admit(&scope.product, claim, estimate, company) {
-                Local::Ask => {
+            let (local, room) = match self.ledger.admit(&scope.product, claim, estimate, company_here, at) {
+                (Local::Ask, room) => {
                     let deadline = *deadline.get_or_insert_with(|| self.deadline());
-                    self.ask_until(deadline, &scope.product, claim, estimate).await
+                    let local = self.ask_until(deadline, &scope.product, claim, estimate).await;
+                    (company, at) = (self.company(), self.ledger.now());
+                    (local, self.ledger.with(claim.key, |counter, at| counter.standing_at(at).room(at)).unwrap_or(room))
                 }
-                local @ (Local::Admitted | Local::Wait | Local::Refused { .. }) => local,
+                known => known,
             };
             let held = match (local, claim.mode) {
                 (Local::Admitted, _) => None,
@@ -79,12 +84,15 @@ impl Shared {
                 }
             };
             match held {
-                None => taken.count += 1,
+                None => {
+                    taken.count += 1;
+                    Tightest::note(&mut tightest, claim, room);
+                }
                 Some(held) => return Err((*claim, held)),
             }
         }
         taken.count = 0;
-        Ok(())
+        Ok(tightest)
     }
 
     /// Reserves once calls under way have settled, for as long as the settings say.
@@ -94,17 +102,17 @@ impl Shared {
         claims: &[Claim],
         estimate: NanoUsd,
         deadline: Option<Instant>,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<Tightest>, Fault> {
         let deadline = deadline.unwrap_or_else(|| self.deadline());
+        let waiting = self.ledger.wait();
         loop {
             // Armed before the look, so that what settles in between is not missed.
-            let mut armed: Vec<_> =
-                claims.iter().map(|claim| Box::pin(self.ledger.settled(claim.key).notified())).collect();
+            let mut armed: Vec<_> = claims.iter().map(|claim| Box::pin(waiting.settled(claim.key))).collect();
             for one in &mut armed {
                 one.as_mut().enable();
             }
             let claim = match self.take_all(scope, claims, estimate, &mut Some(deadline)).await {
-                Ok(()) => return Ok(()),
+                Ok(tightest) => return Ok(tightest),
                 Err((claim, Held::Spent { after })) => return Err(self.refuse(scope, &claim, after)),
                 Err((claim, Held::NoRoom)) => claim,
             };
@@ -151,7 +159,7 @@ impl Shared {
         let _turn = self.ledger.turn(claim.key).await;
         // Who had the turn before may have learnt enough for this call too.
         let company = self.company();
-        let local = self.ledger.admit(product, claim, estimate, company);
+        let (local, _) = self.ledger.admit(product, claim, estimate, company, self.ledger.now());
         let Company::Shared(instances) = company else { return local };
         if local != Local::Ask {
             return local;
@@ -165,7 +173,7 @@ impl Shared {
                 Err(error) => {
                     self.ledger.enqueue(claim.key);
                     self.lost(&error);
-                    return self.ledger.admit(product, claim, estimate, Company::Alone);
+                    return self.ledger.admit(product, claim, estimate, Company::Alone, self.ledger.now()).0;
                 }
             };
             match seen {
@@ -189,24 +197,28 @@ impl Shared {
         Local::Wait
     }
 
-    /// Replaces what was reserved by what the call cost.
+    /// Replaces what was reserved by what the call cost. Says what the tightest limit leaves then.
     pub(super) fn settle(
         &self,
         scope: &Scope,
         claims: &[Claim],
         estimate: NanoUsd,
         actual: NanoUsd,
-    ) -> Vec<LimitWarning> {
+    ) -> (Vec<LimitWarning>, Option<Tightest>) {
         let warn_at = self.config.load().limits.warn_at;
-        let mut warnings = Vec::new();
+        let (mut warnings, mut tightest) = (Vec::new(), None);
+        let at = self.ledger.now();
         for claim in claims {
-            if self.ledger.settle(&scope.product, claim, estimate, actual, warn_at) == Crossed::Yes {
+            let settled = self.ledger.settle(&scope.product, claim, estimate, actual, warn_at, at);
+            let Some((crossed, room)) = settled else { continue };
+            Tightest::note(&mut tightest, claim, room);
+            if crossed == Crossed::Yes {
                 warnings.push(self.warn(scope, claim));
             }
         }
         self.metrics.settled(&scope.product, actual);
         self.spenders.spent(scope, actual);
-        warnings
+        (warnings, tightest)
     }
 
     fn warn(&self, scope: &Scope, claim: &Claim) -> LimitWarning {
@@ -239,7 +251,7 @@ impl Shared {
     pub(super) fn headroom(&self, claim: &Claim) -> Headroom {
         let standing = self.ledger.with(claim.key, |counter, at| {
             let standing = counter.standing_at(at);
-            (standing.spent.within(standing.length, at), standing.reserved, at, standing)
+            (standing.spent.within(standing.length, at), at, standing)
         });
         match standing {
             None => Headroom {
@@ -249,14 +261,14 @@ impl Shared {
                 reset: Duration::ZERO,
                 clears: Duration::ZERO,
             },
-            Some((used, reserved, at, mut standing)) => {
+            Some((used, at, mut standing)) => {
                 standing.limit = claim.limit;
-                let remaining = (claim.limit - used - reserved).max(NanoUsd::ZERO);
+                let Room { remaining, reset } = standing.room(at);
                 Headroom {
                     claim: *claim,
                     used,
                     remaining,
-                    reset: standing.admits_again_in(at),
+                    reset,
                     clears: standing.spent.until_at_most(NanoUsd::ZERO, standing.length, at),
                 }
             }
@@ -270,8 +282,9 @@ impl Shared {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
+        let at = self.shared.ledger.now();
         for claim in &self.claims[..self.count] {
-            self.shared.ledger.settle(self.product, claim, self.estimate, NanoUsd::ZERO, f64::MAX);
+            self.shared.ledger.settle(self.product, claim, self.estimate, NanoUsd::ZERO, f64::MAX, at);
         }
     }
 }

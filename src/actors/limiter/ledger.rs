@@ -1,16 +1,19 @@
 //! All counters of an instance. It outlives the actor: a restart loses nothing.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dashmap::DashMap;
+use foldhash::fast::RandomState;
+use tokio::sync::futures::Notified;
 use tokio::sync::{MutexGuard, Notify};
 
 use crate::clock::Clock;
 use crate::config::products::Per;
 use crate::ids::ProductName;
+use crate::limits::budget::Room;
 use crate::limits::counter::{Company, Counter, Local};
 use crate::limits::scope::{Claim, CounterKey};
 use crate::limits::window::{LedgerTime, WindowLength};
@@ -51,7 +54,7 @@ pub(super) enum Crossed {
 /// All counters of an instance.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    counters: DashMap<CounterKey, Counter>,
+    counters: DashMap<CounterKey, Counter, RandomState>,
     /// What counters are of, by their number.
     limits: RwLock<Vec<(ProductName, Per, WindowLength)>>,
     audience: Audience,
@@ -59,6 +62,8 @@ pub(super) struct Ledger {
     queue: Mutex<VecDeque<CounterKey>>,
     /// Told when a reservation was settled.
     settled: Vec<Notify>,
+    /// How many calls wait to be told.
+    waiting: AtomicUsize,
     /// Held while the others are asked about a counter: one question at a time.
     asking: Vec<tokio::sync::Mutex<()>>,
     /// Instances alive; 0: this one is alone, or cannot reach the others.
@@ -69,15 +74,22 @@ pub(super) struct Ledger {
     base_ms: AtomicU64,
 }
 
+/// Somebody waits for room.
+#[derive(Debug)]
+pub(super) struct Waiting<'a> {
+    ledger: &'a Ledger,
+}
+
 impl Ledger {
     pub(super) fn new(clock: Clock, audience: Audience) -> Self {
         let wall = clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
-            counters: DashMap::new(),
+            counters: DashMap::default(),
             limits: RwLock::default(),
             audience,
             queue: Mutex::default(),
             settled: (0..SLOTS).map(|_| Notify::new()).collect(),
+            waiting: AtomicUsize::new(0),
             asking: (0..SLOTS).map(|_| tokio::sync::Mutex::new(())).collect(),
             company: AtomicU32::new(0),
             anchor: clock.now(),
@@ -123,12 +135,19 @@ impl Ledger {
         self.company.store(instances, Ordering::Relaxed);
     }
 
-    /// Decides on a call under one limit.
-    pub(super) fn admit(&self, product: &ProductName, claim: &Claim, estimate: NanoUsd, company: Company) -> Local {
-        let at = self.now();
+    /// Decides on a call under one limit. What room there is afterwards is said with it.
+    pub(super) fn admit(
+        &self,
+        product: &ProductName,
+        claim: &Claim,
+        estimate: NanoUsd,
+        company: Company,
+        at: LedgerTime,
+    ) -> (Local, Room) {
         let mut counter = self.counters.entry(claim.key).or_insert_with(|| self.begin(product, claim, at));
         counter.touch(claim.limit, at);
         let local = counter.admit(estimate, at, company);
+        let room = counter.standing_at(at).room(at);
         // Told soon, what was reserved counts for the others once the lease does not, and the next call knows more.
         let wants = company != Company::Alone && !counter.queued && (local == Local::Admitted || counter.is_stale(at));
         counter.queued |= wants;
@@ -136,11 +155,11 @@ impl Ledger {
         if wants {
             self.push(claim.key);
         }
-        local
+        (local, room)
     }
 
-    /// Replaces what was reserved under one limit by what the call cost, and lets those look who wait for it.
-    /// A cost is never lost: where the counter is not there, it begins with it.
+    /// Replaces what was reserved under one limit by what the call cost, and lets those look who wait for it. What room there
+    /// is afterwards is said with it. A cost is never lost: where the counter is not there, it begins with it.
     pub(super) fn settle(
         &self,
         product: &ProductName,
@@ -148,24 +167,25 @@ impl Ledger {
         estimate: NanoUsd,
         actual: NanoUsd,
         warn_at: f64,
-    ) -> Crossed {
-        let at = self.now();
+        at: LedgerTime,
+    ) -> Option<(Crossed, Room)> {
         let mut counter = match self.counters.get_mut(&claim.key) {
             Some(counter) => counter,
             None if actual > NanoUsd::ZERO => {
                 self.counters.entry(claim.key).or_insert_with(|| self.begin(product, claim, at))
             }
-            None => return Crossed::No,
+            None => return None,
         };
         let crossed = counter.settle(estimate, actual, at, warn_at);
+        let room = counter.standing_at(at).room(at);
         let wants = self.audience == Audience::Others && !counter.queued;
         counter.queued |= wants;
         drop(counter);
         if wants {
             self.push(claim.key);
         }
-        self.settled(claim.key).notify_waiters();
-        if crossed { Crossed::Yes } else { Crossed::No }
+        self.wake(claim.key);
+        Some((if crossed { Crossed::Yes } else { Crossed::No }, room))
     }
 
     /// Begins a counter that is not there.
@@ -268,9 +288,20 @@ impl Ledger {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Somebody who waits for room may look again.
-    pub(super) fn settled(&self, key: CounterKey) -> &Notify {
-        &self.settled[key.slot(SLOTS)]
+    /// Lets those look again who wait for room.
+    pub(super) fn wake(&self, key: CounterKey) {
+        // Who begins to wait says so before it looks: either it is seen here, or it sees what was changed before.
+        fence(Ordering::SeqCst);
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.settled[key.slot(SLOTS)].notify_waiters();
+        }
+    }
+
+    /// Somebody begins to wait for room. What it is to look at, it has to look at afterwards.
+    pub(super) fn wait(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        Waiting { ledger: self }
     }
 
     /// Waits until nobody else asks about this counter.
@@ -304,6 +335,19 @@ impl Ledger {
     /// How many counters are kept.
     pub(super) fn len(&self) -> usize {
         self.counters.len()
+    }
+}
+
+impl Waiting<'_> {
+    /// When something was settled of a counter, or of another in its group.
+    pub(super) fn settled(&self, key: CounterKey) -> Notified<'_> {
+        self.ledger.settled[key.slot(SLOTS)].notified()
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.ledger.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

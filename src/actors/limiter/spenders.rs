@@ -4,8 +4,10 @@
 //! smallest. So amounts are never too low, and too high by no more than the smallest that is kept.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::BuildHasher as _;
 use std::sync::{Mutex, PoisonError};
+
+use foldhash::quality::RandomState;
 
 use crate::limits::scope::{EndUser, Payer, Scope};
 use crate::money::NanoUsd;

@@ -147,6 +147,6 @@ impl Shared {
             }
             Seen::Reset(resets) => self.reset(look.key, *resets),
         }
-        self.ledger.settled(look.key).notify_waiters();
+        self.ledger.wake(look.key);
     }
 }

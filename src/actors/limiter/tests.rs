@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use super::keeper::Break;
 use super::ledger::{Audience, Ledger};
-use super::{Limiter, Reservation, headers};
+use super::{Limiter, Reservation};
 use crate::clock::Clock;
 use crate::config::products::Product;
 use crate::config::{self, Config};
@@ -120,10 +120,24 @@ async fn a_reservation_that_is_dropped_gives_everything_back() {
     let (limiter, product) =
         start("[{ per = 'user', usd = 1, window = '1h' }, { per = 'team', usd = 2, window = '1h' }]");
     let claims = limiter.claims(&scope("ann"), &product);
+    let remaining = || limiter.tightest(&claims).unwrap().room.remaining.to_string();
     let held = reserve(&limiter, &product, scope("ann"), CENT).await.unwrap();
-    assert_eq!(headers(&limiter.headroom(&claims))[1], ("x-ratelimit-remaining-usd", "0.99".to_owned()));
+    assert_eq!(remaining(), "0.99");
     drop(held);
-    assert_eq!(headers(&limiter.headroom(&claims))[1], ("x-ratelimit-remaining-usd", "1.00".to_owned()));
+    assert_eq!(remaining(), "1.00");
+}
+
+#[actix_rt::test]
+async fn a_call_says_what_it_left_of_the_tightest_limit() {
+    let (limiter, product) =
+        start("[{ per = 'team', usd = 2, window = '1h' }, { per = 'user', usd = 1, window = '1h' }]");
+    let held = reserve(&limiter, &product, scope("ann"), CENT).await.unwrap();
+    let mut said = Vec::new();
+    held.tightest().unwrap().headers(|name, value| said.push(format!("{name}: {value}")));
+    assert_eq!(said, ["x-ratelimit-limit-usd: 1.00", "x-ratelimit-remaining-usd: 0.99", "x-ratelimit-reset: 0"]);
+    let left = held.settle(DOLLAR).tightest.unwrap();
+    assert_eq!(left.room.remaining, NanoUsd::ZERO);
+    assert!(left.room.reset.as_secs() >= 1, "{left:?}");
 }
 
 #[actix_rt::test]
@@ -161,7 +175,7 @@ async fn a_limit_in_the_shadow_counts_and_refuses_nobody() {
     }
     let claims = limiter.claims(&scope("ann"), &product);
     assert_eq!(limiter.headroom(&claims)[0].used, NanoUsd(3 * DOLLAR.0));
-    assert!(headers(&limiter.headroom(&claims)).is_empty());
+    assert_eq!(limiter.tightest(&claims), None);
 }
 
 #[test]
@@ -172,8 +186,8 @@ fn a_hundred_thousand_users_fit_in_a_hundred_megabytes_and_expire() {
     for user in 0..100_000 {
         let scope = Scope { end_user: EndUser::Owner(UserId(user)), ..scope("") };
         for claim in scope.claims(&config.products["llm_gateway"], &config.limits) {
-            ledger.admit(&scope.product, &claim, CENT, Company::Alone);
-            ledger.settle(&scope.product, &claim, CENT, CENT, 0.8);
+            ledger.admit(&scope.product, &claim, CENT, Company::Alone, ledger.now());
+            ledger.settle(&scope.product, &claim, CENT, CENT, 0.8, ledger.now());
         }
     }
     assert_eq!(ledger.len(), 200_000);
@@ -196,8 +210,8 @@ fn counters_that_a_redis_that_is_gone_was_not_told_of_expire_too() {
     for user in 0..2_000 {
         let scope = Scope { end_user: EndUser::Owner(UserId(user)), ..scope("") };
         for claim in scope.claims(&config.products["llm_gateway"], &config.limits) {
-            ledger.admit(&scope.product, &claim, CENT, Company::Alone);
-            ledger.settle(&scope.product, &claim, CENT, CENT, 0.8);
+            ledger.admit(&scope.product, &claim, CENT, Company::Alone, ledger.now());
+            ledger.settle(&scope.product, &claim, CENT, CENT, 0.8, ledger.now());
         }
     }
     ledger.expire();
@@ -212,7 +226,7 @@ fn what_is_settled_on_a_counter_that_has_expired_is_not_lost() {
     let config = config("[{ per = 'user', usd = 1, window = '1h' }]");
     let ledger = Ledger::new(Clock::manual(SystemTime::now()), Audience::Others);
     let claim = scope("ann").claims(&config.products["llm_gateway"], &config.limits)[0];
-    ledger.settle(&scope("ann").product, &claim, NanoUsd::ZERO, CENT, 0.8);
+    ledger.settle(&scope("ann").product, &claim, NanoUsd::ZERO, CENT, 0.8, ledger.now());
     let used = ledger.with(claim.key, |counter, at| counter.standing_at(at).spent.current);
     assert_eq!((used, ledger.queued()), (Some(CENT), 1));
 }

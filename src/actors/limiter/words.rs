@@ -1,11 +1,22 @@
 //! What callers are told of their limits: in refusals, and in headers.
 
+use std::fmt;
 use std::time::Duration;
 
-use super::Headroom;
 use crate::config::products::Mode;
 use crate::fault::{Fault, FaultKind};
+use crate::limits::budget::Room;
 use crate::limits::scope::Claim;
+use crate::money::NanoUsd;
+
+/// The limit that leaves least, of those that refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tightest {
+    /// How much may be spent in a window.
+    pub limit: NanoUsd,
+    /// What there is for the next call.
+    pub room: Room,
+}
 
 /// When a call that found no room should come back.
 const NO_ROOM_RETRY: Duration = Duration::from_secs(1);
@@ -28,18 +39,20 @@ pub(super) fn no_room(claim: &Claim) -> Fault {
     Fault::new(FaultKind::RateLimitExceeded, said).retry_after(NO_ROOM_RETRY)
 }
 
-/// The limit that leaves least, of those that refuse.
-pub fn tightest(headroom: &[Headroom]) -> Option<&Headroom> {
-    headroom.iter().filter(|one| one.claim.mode == Mode::Enforce).min_by_key(|one| one.remaining)
-}
+impl Tightest {
+    /// The tighter of the two, as long as it refuses.
+    pub(super) fn note(tightest: &mut Option<Self>, claim: &Claim, room: Room) {
+        if claim.mode == Mode::Enforce && tightest.is_none_or(|other| room.remaining < other.room.remaining) {
+            *tightest = Some(Self { limit: claim.limit, room });
+        }
+    }
 
-/// What the contract's headers say of the tightest limit: name and value.
-pub fn headers(headroom: &[Headroom]) -> Vec<(&'static str, String)> {
-    let Some(tightest) = tightest(headroom) else { return Vec::new() };
-    let seconds = tightest.reset.as_secs() + u64::from(tightest.reset.subsec_nanos() > 0);
-    vec![
-        ("x-ratelimit-limit-usd", tightest.claim.limit.to_string()),
-        ("x-ratelimit-remaining-usd", tightest.remaining.to_string()),
-        ("x-ratelimit-reset", seconds.to_string()),
-    ]
+    /// What the contract's headers say of it: name and value.
+    pub fn headers(&self, mut put: impl FnMut(&'static str, &dyn fmt::Display)) {
+        let Room { remaining, reset } = self.room;
+        let seconds = reset.as_secs() + u64::from(reset.subsec_nanos() > 0);
+        put("x-ratelimit-limit-usd", &self.limit);
+        put("x-ratelimit-remaining-usd", &remaining);
+        put("x-ratelimit-reset", &seconds);
+    }
 }

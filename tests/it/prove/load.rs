@@ -15,7 +15,7 @@ use crate::support::wait;
 pub(super) const CENT: NanoUsd = NanoUsd(10_000_000);
 pub(super) const DOLLAR: NanoUsd = NanoUsd(1_000_000_000);
 
-/// What a killed gateway may take with it: what was settled since its last batch, 25 ms ago, and a batch under way.
+/// What a killed gateway may take with it: what was settled since its last batch, 40 ms ago, and a batch under way.
 pub(super) const LAST_MOMENTS: Duration = Duration::from_millis(50);
 
 const CALLERS: usize = 64;
