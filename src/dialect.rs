@@ -10,6 +10,7 @@ pub mod error;
 mod fields;
 pub mod gemini;
 pub mod keepalive;
+mod kept;
 mod listing;
 mod mend;
 mod object;

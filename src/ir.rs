@@ -33,7 +33,7 @@ mod usage;
 pub use carry::{Carry, Dialect, Opaque, Origin};
 pub use content::{
     CacheHint, CacheTtl, CallKind, Citation, Content, Logprob, Media, MediaKind, Outcome, Part, Place, Reasoning,
-    ReasoningText, Source, Text, TextKind, ToolCall, ToolResult,
+    ReasoningText, Source, Text, TextKind, ToolCall, ToolResult, weight,
 };
 pub use error::{ApiError, ErrorKind};
 pub use event::{Delta, Event, PartAt, Start};

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Adaptions, Asked, Delivery, Dialect, Target};
 use crate::fault::Fault;
-use crate::ir::{Event, Losses, Request, Response};
+use crate::ir::{ApiError, Event, Losses, Request, Response};
 
 /// A dialect's codec. Each is a unit struct, `Codec`, in its dialect's module; all of it is pure.
 pub trait Codec {
@@ -62,6 +62,9 @@ pub trait StreamEncoder: Clone {
 
     /// What of the events so far could not be said.
     fn losses(&self) -> &Losses;
+
+    /// The error with which the stream was ended, if it was: the decoder's, or one that was found in writing.
+    fn failure(&self) -> Option<&ApiError>;
 }
 
 /// What a request says outside of its body: Gemini's path has the model and the way of delivery.

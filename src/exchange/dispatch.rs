@@ -130,14 +130,7 @@ fn refused_credential(gateway: &Gateway, provider: &ProviderName, status: u16) -
 /// A provider's error, in its own words where the caller understands them.
 fn provider_failure(plan: &Plan, head: &UpstreamHead, text: Bytes, retry_after: Option<Duration>) -> Failed {
     let said = dialect::error::parse(plan.dialect, head.status, &text).map(|error| error.message);
-    let kind = match head.status {
-        429 => FaultKind::RateLimitExceeded,
-        503 | 529 => FaultKind::ProviderUnavailable,
-        404 => FaultKind::NotFound,
-        413 => FaultKind::RequestTooLarge,
-        400..500 => FaultKind::InvalidParameter,
-        _ => FaultKind::UpstreamError,
-    };
+    let kind = kind_of(head.status);
     let is_native = said.is_some();
     let message =
         said.unwrap_or_else(|| format!("{} answered {} without an error that can be read", plan.provider, head.status));
@@ -149,6 +142,18 @@ fn provider_failure(plan: &Plan, head: &UpstreamHead, text: Bytes, retry_after: 
     }
     let answer = plan.provider_error(head, text, retry_after);
     Failed::Provider(Box::new(ProviderFailure { answer, fault }))
+}
+
+/// What a provider's error with this status is in our words.
+pub fn kind_of(status: u16) -> FaultKind {
+    match status {
+        429 => FaultKind::RateLimitExceeded,
+        503 | 529 => FaultKind::ProviderUnavailable,
+        404 => FaultKind::NotFound,
+        413 => FaultKind::RequestTooLarge,
+        400..500 => FaultKind::InvalidParameter,
+        _ => FaultKind::UpstreamError,
+    }
 }
 
 /// What there is of an error's body; a cut or endless one gives what came.

@@ -301,6 +301,7 @@ impl Plan {
     /// 502 for a provider's answer that is none.
     pub fn answer(&self, head: &UpstreamHead, body: Bytes) -> Result<(Whole, Seen), Fault> {
         let mut headers = self.caller_headers(head);
+        let mut status = head.status;
         let (body, seen) = match &self.way {
             Way::Native => {
                 let seen = tap::whole(self.dialect, self.operation, &body).map_err(|not_whole| {
@@ -312,6 +313,9 @@ impl Plan {
                 let whole = transcoder.whole(&body)?;
                 headers.push(JSON);
                 let seen = Seen { unsaid: whole.losses.header(), ..turn::told(&whole.told) };
+                if whole.status >= 400 {
+                    status = whole.status;
+                }
                 (whole.body.into(), seen)
             }
             Way::Counted => {
@@ -326,7 +330,7 @@ impl Plan {
             headers.retain(|(name, _)| *name != IGNORED);
             headers.extend(with(self.ignored.as_ref(), unsaid).map(|names| (IGNORED, names)));
         }
-        Ok((Whole { status: head.status, headers, body, held: None }, seen))
+        Ok((Whole { status, headers, body, held: None }, seen))
     }
 
     /// The provider's headers that go to the caller: through a translation, only what is no dialect's own.

@@ -17,11 +17,11 @@ use crate::config::products::OnHangUp;
 use crate::dialect::Delivery;
 use crate::exchange::Gateway;
 use crate::exchange::cut::Cut;
-use crate::exchange::dispatch::{Opened, in_band};
+use crate::exchange::dispatch::{Opened, in_band, kind_of};
 use crate::exchange::fallback::Serving;
 use crate::exchange::memory::MemoryBound;
 use crate::exchange::plan::{Plan, UsageChunk};
-use crate::exchange::reply::{Failed, Whole};
+use crate::exchange::reply::{Failed, ProviderFailure, Whole};
 use crate::exchange::settle::Settlement;
 use crate::exchange::turn::{Completeness, Ended, Turn};
 use crate::fault::{Fault, FaultKind};
@@ -73,15 +73,22 @@ pub async fn whole(
     match plan.answer(&head, body) {
         Ok((mut answer, seen)) => {
             answer.held = Some(held);
-            match &seen.error {
-                None => lease.report(Outcome::Success),
-                Some(error) => {
-                    lease.report(in_band(error));
-                    settlement.broke(&Fault::new(FaultKind::UpstreamError, error.message.clone()));
-                }
-            }
+            let fault = seen.error.as_ref().map(|error| {
+                let status = (answer.status >= 400).then_some(answer.status);
+                let kind = status.map_or(FaultKind::UpstreamError, kind_of);
+                Fault { status, ..Fault::new(kind, error.message.clone()) }
+            });
+            lease.report(seen.error.as_ref().map_or(Outcome::Success, in_band));
             settlement.seen(seen);
-            Ok(answer)
+            match fault {
+                None => Ok(answer),
+                // The provider's own words, with a status of success.
+                Some(fault) if fault.status.is_none() => {
+                    settlement.broke(&fault);
+                    Ok(answer)
+                }
+                Some(fault) => Err(Failed::Provider(Box::new(ProviderFailure { answer, fault }))),
+            }
         }
         Err(fault) => {
             lease.report(Outcome::Failure(FailureKind::Cut));

@@ -335,6 +335,56 @@ impl Content {
     }
 }
 
+impl Content {
+    /// About how much memory it takes, in bytes.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Text(text) => {
+                let logprobs: usize = text.logprobs.iter().map(Logprob::size).sum();
+                text.text.len() + text.citations.iter().map(Citation::size).sum::<usize>() + logprobs
+            }
+            Self::Refusal(text) => text.len(),
+            Self::Media(media) => match &media.source {
+                Source::Base64 { data, .. } => data.len(),
+                Source::Url { url, .. } => url.len(),
+                Source::FileId { id, .. } => id.len(),
+                Source::Text { text } => text.len(),
+            },
+            Self::ToolCall(call) => call.id.len() + call.name.len() + call.arguments.len(),
+            Self::ToolResult(result) => result.parts.iter().map(|part| part.content.size()).sum(),
+            Self::Reasoning(reasoning) => reasoning.texts.iter().map(|text| text.text.len()).sum(),
+            Self::Opaque(opaque) => weight(&opaque.value),
+        }
+    }
+}
+
+impl Citation {
+    /// About how much memory it takes, in bytes.
+    pub fn size(&self) -> usize {
+        let texts = [&self.url, &self.title, &self.cited_text];
+        let text: usize = texts.into_iter().flatten().map(String::len).sum();
+        64 + text + self.original.as_ref().map_or(0, |original| weight(&original.value))
+    }
+}
+
+impl Logprob {
+    /// About how much memory it takes, in bytes.
+    pub fn size(&self) -> usize {
+        64 + self.token.len() + self.top.iter().map(Self::size).sum::<usize>()
+    }
+}
+
+/// About how much memory JSON takes, in bytes.
+pub fn weight(value: &Value) -> usize {
+    const NODE: usize = 16;
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => NODE,
+        Value::String(text) => NODE + text.len(),
+        Value::Array(values) => NODE + values.iter().map(weight).sum::<usize>(),
+        Value::Object(map) => NODE + map.iter().map(|(key, value)| key.len() + weight(value)).sum::<usize>(),
+    }
+}
+
 impl MediaKind {
     /// What to call it in a sentence to the caller.
     pub fn describe(self) -> &'static str {

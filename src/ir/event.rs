@@ -92,6 +92,31 @@ pub enum Delta {
     Arguments(String),
 }
 
+impl Event {
+    /// About how much memory it takes, in bytes, as far as encoders may have to keep it.
+    pub fn size(&self) -> usize {
+        const NODE: usize = 128;
+        match self {
+            Self::PartStart(_, part) => NODE + part.content.size(),
+            Self::Delta(_, delta) => delta.size(),
+            Self::PartStop(..) | Self::Finish(..) => NODE,
+            Self::Start(_) | Self::Usage(_) | Self::Ping | Self::Opaque(_) | Self::End(_) | Self::Error(_) => 0,
+        }
+    }
+}
+
+impl Delta {
+    fn size(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Refusal(text) | Self::Arguments(text) => text.len(),
+            Self::Reasoning { delta, .. } => delta.len(),
+            Self::Logprobs(tokens) => tokens.iter().map(Logprob::size).sum(),
+            Self::Citation(citation) => citation.size(),
+            Self::Seal(seal) => seal.data.len(),
+        }
+    }
+}
+
 impl PartAt {
     /// A part of the first choice.
     pub fn first(part: u32) -> Self {

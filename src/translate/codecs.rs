@@ -9,7 +9,7 @@ use crate::dialect::{
     gemini, openai_chat, openai_responses, sse,
 };
 use crate::fault::{Fault, FaultKind};
-use crate::ir::{Event, Losses, Request, Response};
+use crate::ir::{ApiError, Event, Losses, Request, Response};
 
 /// Does something with the codec of a dialect.
 macro_rules! with_codec {
@@ -161,6 +161,15 @@ impl AnyEncoder {
             Self::Anthropic(encoder) => encoder.finish(out),
             Self::Gemini(encoder) => encoder.finish(out),
             Self::OpenAiResponses(encoder) => encoder.finish(out),
+        }
+    }
+
+    pub(super) fn failure(&self) -> Option<&ApiError> {
+        match self {
+            Self::OpenAiChat(encoder) => encoder.failure(),
+            Self::Anthropic(encoder) => encoder.failure(),
+            Self::Gemini(encoder) => encoder.failure(),
+            Self::OpenAiResponses(encoder) => encoder.failure(),
         }
     }
 

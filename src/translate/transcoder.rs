@@ -5,9 +5,11 @@
 
 use crate::dialect::{Adaptions, Asked, Dialect, Encoded, sse};
 use crate::fault::{Fault, FaultKind};
+use crate::ids::RequestId;
 use crate::ir::{ApiError, ErrorKind, Event, Losses, Response, Usage};
 
 use super::codecs::{AnyDecoder, AnyEncoder, bytes, decode_response, encode_response};
+use super::errors::encode_error;
 use super::restore::Restore;
 use super::unsaid;
 
@@ -23,6 +25,8 @@ pub struct Transcoder {
 /// A whole answer, turned.
 #[derive(Clone, Debug)]
 pub struct Whole {
+    /// Its status: that of an error, if the provider's answer says that it failed.
+    pub status: u16,
     /// The body for the caller.
     pub body: Vec<u8>,
     /// What the caller's dialect could not say.
@@ -64,6 +68,8 @@ pub struct TranscodedStream {
     unsaid: Losses,
     told: Told,
     over: bool,
+    /// How much of the answer's content has come, in bytes.
+    content: usize,
     /// Kept for its room.
     events: Vec<Event>,
 }
@@ -77,22 +83,23 @@ impl Transcoder {
     /// Turns a whole answer with a status of success.
     ///
     /// # Errors
-    /// 502: the provider sent nonsense, or an answer that says that it failed.
+    /// 502: the provider sent nonsense.
     pub fn whole(&self, body: &[u8]) -> Result<Whole, Fault> {
         let nonsense = |what: String| {
             Fault::new(FaultKind::UpstreamError, format!("the provider sent an answer that cannot be read: {what}"))
         };
         let value = serde_json::from_slice(body).map_err(|error| nonsense(error.to_string()))?;
         let response = decode_response(self.provider, value).map_err(|fault| nonsense(fault.message))?;
-        if let Some(error) = &response.error {
-            let message = format!("the provider's answer failed: {}", error.message);
-            return Err(Fault::new(FaultKind::UpstreamError, message));
-        }
         let told = Told::by(&response);
+        if let Some(error) = &response.error {
+            let request_id = RequestId::new(self.asked.fallback_id.as_str());
+            let (status, body) = encode_error(self.caller, error, None, &request_id);
+            return Ok(Whole { status, body: body.into(), losses: Losses::new(), told });
+        }
         let response = Restore::new(self.adaptions.clone(), self.caller, self.provider).whole(response);
         let Encoded { body, mut losses } = encode_response(self.caller, &response, &self.asked)?;
         unsaid::in_answer(&response, self.caller, &mut losses);
-        Ok(Whole { body: bytes(&body), losses, told })
+        Ok(Whole { status: 200, body: bytes(&body), losses, told })
     }
 
     /// Turns a stream.
@@ -109,6 +116,7 @@ impl Transcoder {
             unsaid: Losses::new(),
             told: Told::default(),
             over: false,
+            content: 0,
             events: Vec::new(),
         })
     }
@@ -141,6 +149,7 @@ impl TranscodedStream {
         decoder.finish(&mut events);
         self.tell(&mut events, out);
         self.encoder.finish(out);
+        self.heed_encoder();
         self.over = true;
     }
 
@@ -177,6 +186,16 @@ impl TranscodedStream {
 
     fn tell(&mut self, events: &mut Vec<Event>, out: &mut Vec<u8>) {
         for event in events.drain(..) {
+            if self.over {
+                return;
+            }
+            let size = event.size();
+            self.content = self.content.saturating_add(size);
+            if size > 0 && self.content > sse::MAX_EVENT {
+                // What is kept until the end, here and by the encoders, is never more than this.
+                let too_large = ApiError::nonsense(sse::TooLarge { limit: sse::MAX_EVENT });
+                return self.tell(&mut vec![Event::Error(Box::new(too_large))], out);
+            }
             self.told.note(&event);
             unsaid::in_event(&event, self.caller, &mut self.unsaid);
             self.over |= matches!(event, Event::End(_) | Event::Error(_));
@@ -185,6 +204,16 @@ impl TranscodedStream {
             }
             let encoder = &mut self.encoder;
             self.restore.event(event, &mut |event| encoder.push(&event, out));
+            self.heed_encoder();
+        }
+    }
+
+    /// An encoder that could not go on has ended the stream with an error: then the answer is none.
+    fn heed_encoder(&mut self) {
+        if let Some(error) = self.encoder.failure() {
+            self.over = true;
+            self.told.is_complete = false;
+            self.told.error.get_or_insert_with(|| error.clone());
         }
     }
 
@@ -344,6 +373,78 @@ mod tests {
         }
         assert_eq!(transcoder().whole(b"{\"choices\": [").unwrap_err().kind, FaultKind::UpstreamError);
         assert_eq!(transcoder().whole(b"{\"id\": 1}").unwrap_err().kind, FaultKind::UpstreamError);
+    }
+
+    /// A chat stream whose only choice has this number.
+    fn chat_of_choice(index: u32, text: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let choice = json!({"index": index, "delta": {"content": text}, "finish_reason": "stop"});
+        sse::write_json(&mut bytes, &json!({"id": "c", "model": "m", "choices": [choice]}));
+        sse::write(&mut bytes, "[DONE]");
+        bytes
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_written_is_no_whole_answer() {
+        // Messages and Responses have one choice, the first: without it nothing was answered.
+        for caller in [Dialect::Anthropic, Dialect::OpenAiResponses] {
+            let asked = Asked::by(&Request::default(), Delivery::Events);
+            let mut stream = Transcoder::new(caller, CHAT, asked, Adaptions::default()).stream().unwrap();
+            let mut out = Vec::new();
+            stream.push(&chat_of_choice(1, "x"), &mut out);
+            assert!(stream.is_over());
+            assert!(!stream.told().is_complete && stream.told().error.is_some(), "{caller}");
+            assert!(String::from_utf8(out).unwrap().contains("event: error"), "{caller}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_never_ends_is_given_up_before_it_fills_the_memory() {
+        let text = "x".repeat(8 << 20);
+        let mut piece = Vec::new();
+        let choice = json!({"index": 0, "delta": {"content": text}, "finish_reason": null});
+        sse::write_json(&mut piece, &json!({"id": "c", "model": "m", "choices": [choice]}));
+        let asked = Asked::by(&Request::default(), Delivery::Events);
+        let mut stream = Transcoder::new(Dialect::Gemini, CHAT, asked, Adaptions::default()).stream().unwrap();
+        let pushes = (1..20).find(|_| {
+            stream.push(&piece, &mut Vec::new());
+            stream.is_over()
+        });
+        assert_eq!(pushes, Some(8));
+        assert!(stream.told().error.as_ref().is_some_and(|error| error.message.contains("67108864")));
+    }
+
+    #[test]
+    fn a_whole_answer_that_failed_fails_with_its_own_kind_and_words() {
+        let answer = json!({"id": "resp_1", "object": "response", "status": "failed", "output": [], "model": "m",
+            "error": {"code": "rate_limit_exceeded", "message": "Slow down."},
+            "usage": {"input_tokens": 7, "output_tokens": 0, "total_tokens": 7}});
+        for (caller, pointer, word) in [
+            (CHAT, "/error/type", "rate_limit_error"),
+            (Dialect::Anthropic, "/error/type", "rate_limit_error"),
+            (Dialect::Gemini, "/error/status", "RESOURCE_EXHAUSTED"),
+        ] {
+            let asked = Asked::by(&Request::default(), Delivery::Whole).known_as("req-1");
+            let transcoder = Transcoder::new(caller, Dialect::OpenAiResponses, asked, Adaptions::default());
+            let whole = transcoder.whole(answer.to_string().as_bytes()).unwrap();
+            let body: Value = serde_json::from_slice(&whole.body).unwrap();
+            assert_eq!((whole.status, body.pointer(pointer)), (429, Some(&json!(word))), "{caller}");
+            assert_eq!(body["error"]["message"], "Slow down.");
+            assert_eq!(whole.told.usage.and_then(|usage| usage.input), Some(7));
+            assert!(whole.told.error.is_some() && !whole.told.is_complete);
+        }
+    }
+
+    #[test]
+    fn an_error_in_a_stream_for_anthropics_callers_names_the_request() {
+        let asked = Asked::by(&Request::default(), Delivery::Events).known_as("req-1");
+        let mut stream = Transcoder::new(Dialect::Anthropic, CHAT, asked, Adaptions::default()).stream().unwrap();
+        let mut out = Vec::new();
+        stream.finish(&mut out);
+        let text = String::from_utf8(out).unwrap();
+        let data: Value =
+            serde_json::from_str(text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap()).unwrap();
+        assert_eq!((&data["type"], &data["request_id"]), (&json!("error"), &json!("req-1")));
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(in crate::dialect) fn object(said: &Said<'_>, status: u16, request_id: &Requ
 }
 
 /// The name that goes with a status (`google.rpc.Code`, whose comments give the HTTP mapping).
-fn status_name(status: u16) -> &'static str {
+pub(in crate::dialect) fn status_name(status: u16) -> &'static str {
     match status {
         401 => "UNAUTHENTICATED",
         403 => "PERMISSION_DENIED",

@@ -99,6 +99,19 @@ fn tiny_events_of_every_kind_take_as_long_as_their_bytes() {
         };
         stream(Dialect::Anthropic, std::iter::once(begun).chain((0..count).map(block)), 100);
     });
+    assert_linear("citations in one text", |count| {
+        let begun = json!({"type": "message_start", "message": {"id": "1", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": {"input_tokens": 1}}});
+        let block = json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}});
+        let piece = |number: usize| {
+            let citation = json!({"type": "web_search_result_location", "url": "https://example.com", "cited_text": "x", "title": "t", "encrypted_index": "e"});
+            let delta = match number % 2 {
+                0 => json!({"type": "text_delta", "text": "aä"}),
+                _ => json!({"type": "citations_delta", "citation": citation}),
+            };
+            json!({"type": "content_block_delta", "index": 0, "delta": delta})
+        };
+        stream(Dialect::Anthropic, [begun, block].into_iter().chain((0..count).map(piece)), 1_000);
+    });
     assert_linear("pings and usages", |count| {
         let begun = json!({"type": "message_start", "message": {"id": "1", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": {"input_tokens": 1}}});
         let event = |number: usize| match number % 2 {

@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::dialect::anthropic::{DIALECT, blocks, decode, wire};
-use crate::dialect::{Fields, Path, StreamDecoder, sse};
+use crate::dialect::kept::Kept;
+use crate::dialect::{Fields, Path, StreamDecoder};
 use crate::fault::Fault;
 use crate::ir::{
     ApiError, Carry, Content, Delta, Event, Finish, Opaque, Origin, Part, PartAt, Seal, SealKind, Start, TextKind,
-    Usage,
+    Usage, weight,
 };
 
 /// The most blocks that may be open at a time: Anthropic has one.
@@ -29,6 +30,7 @@ pub struct Decoder {
     finish: Option<Finish>,
     /// Loose fields of the answer that came at its end.
     carry: Carry,
+    kept: Kept,
 }
 
 /// An open block.
@@ -169,6 +171,7 @@ impl Decoder {
         let mut part = blocks::read(fields.required("content_block")?, Path::ROOT.key("content_block"))?;
         let open = match &mut part.content {
             Content::Opaque(opaque) => {
+                self.kept.more(weight(&opaque.value))?;
                 let block = opaque.value.as_object_mut().map(std::mem::take).unwrap_or_default();
                 Open::Held { block, input: String::new() }
             }
@@ -227,12 +230,11 @@ impl Decoder {
                 }
             }
             ("input_json_delta", Open::Held { input, .. }) => {
-                input.push_str(&delta.required_string("partial_json")?);
-                if input.len() > sse::MAX_EVENT {
-                    return Err(delta.invalid("partial_json", "shorter in all"));
-                }
+                let more = delta.required_string("partial_json")?;
+                self.kept.more(more.len())?;
+                input.push_str(&more);
             }
-            (_, Open::Held { block, .. }) => extend(block, delta.rest())?,
+            (_, Open::Held { block, .. }) => extend(block, delta.rest(), &mut self.kept)?,
             ("text_delta" | "thinking_delta" | "input_json_delta" | "signature_delta" | "citations_delta", _) => {
                 return Err(delta.invalid("type", "that of its block"));
             }
@@ -277,15 +279,14 @@ impl Decoder {
                 self.finish = Some(finish);
             }
             delta.forget("stop_reason");
-            self.carry.merge(delta.carry(DIALECT));
+            self.kept.merge(&mut self.carry, delta.carry(DIALECT))?;
         }
         if let Some(usage) = fields.take("usage").filter(Value::is_object) {
             let usage = wire::usage_over(self.usage.as_ref(), usage);
             self.usage = Some(usage.clone());
             out.push(Event::Usage(Box::new(usage)));
         }
-        self.carry.merge(fields.carry(DIALECT));
-        Ok(())
+        self.kept.merge(&mut self.carry, fields.carry(DIALECT))
     }
 
     fn stop(&mut self, out: &mut Vec<Event>) {
@@ -310,15 +311,11 @@ fn without_empty_signature(carry: Carry) -> Carry {
 }
 
 /// Adds the pieces of a delta that is not known here (`compaction_delta`) to its block.
-fn extend(block: &mut Map<String, Value>, delta: Map<String, Value>) -> Result<(), Fault> {
+fn extend(block: &mut Map<String, Value>, delta: Map<String, Value>, kept: &mut Kept) -> Result<(), Fault> {
     for (key, value) in delta {
+        kept.more(key.len() + weight(&value))?;
         match (block.get_mut(&key), value) {
-            (Some(Value::String(known)), Value::String(more)) => {
-                known.push_str(&more);
-                if known.len() > sse::MAX_EVENT {
-                    return Err(Path::ROOT.key("delta").invalid("shorter in all"));
-                }
-            }
+            (Some(Value::String(known)), Value::String(more)) => known.push_str(&more),
             (_, Value::Null) => {}
             (_, value) => {
                 block.insert(key, value);

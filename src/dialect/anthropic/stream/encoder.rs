@@ -35,6 +35,8 @@ pub struct Encoder {
     /// The tier that was told.
     tier: Option<&'static str>,
     losses: Losses,
+    /// The error that the stream ended with.
+    failure: Option<ApiError>,
 }
 
 /// The open part.
@@ -70,6 +72,10 @@ impl StreamEncoder for Encoder {
     fn losses(&self) -> &Losses {
         &self.losses
     }
+
+    fn failure(&self) -> Option<&ApiError> {
+        self.failure.as_ref()
+    }
 }
 
 impl Encoder {
@@ -88,6 +94,7 @@ impl Encoder {
             usage: None,
             tier: None,
             losses: Losses::new(),
+            failure: None,
         }
     }
 
@@ -373,8 +380,13 @@ impl Encoder {
     }
 
     fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
+        self.failure = Some(error.clone());
         self.over = true;
-        sse::write_named(out, "error", &wire::error_to(error).to_string());
+        let mut event = wire::error_to(error);
+        if !self.asked.fallback_id.is_empty() {
+            event["request_id"] = self.asked.fallback_id.as_str().into();
+        }
+        sse::write_named(out, "error", &event.to_string());
     }
 }
 

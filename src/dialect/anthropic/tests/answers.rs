@@ -283,7 +283,8 @@ fn an_error_event_says_what_went_wrong_in_anthropics_words() {
     let events = [Event::Start(Box::default()), Event::Error(Box::new(ApiError::new(ErrorKind::Overloaded, "busy")))];
     let (again, text) = through_own_stream::<Codec>(&events, &asked());
     assert!(text.ends_with(
-        "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"busy\"}}\n\n"
+        "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"busy\"},\
+         \"request_id\":\"msg_fallback\"}\n\n"
     ));
     let error = again.into_iter().collect::<Fold>().finish().error.unwrap();
     assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Overloaded, "busy"));

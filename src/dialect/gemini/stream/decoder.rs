@@ -14,6 +14,7 @@ use crate::dialect::gemini::decode::{call_id, feedback_finish, thought};
 use crate::dialect::gemini::parts::part_from;
 use crate::dialect::gemini::wire::{self, list, open};
 use crate::dialect::gemini::{DIALECT, error, grounding};
+use crate::dialect::kept::Kept;
 use crate::dialect::{Fields, Path, StreamDecoder};
 use crate::fault::Fault;
 use crate::ir::{
@@ -32,6 +33,7 @@ pub struct Decoder {
     choices: BTreeMap<u32, Open>,
     /// Loose fields of chunks after the first.
     late: Carry,
+    kept: Kept,
     /// Searches that Google made.
     searches: Option<u64>,
 }
@@ -128,7 +130,7 @@ impl Decoder {
             return Err(fields.missing("candidates"));
         }
         if self.started {
-            self.late.merge(fields.carry(DIALECT));
+            self.kept.merge(&mut self.late, fields.carry(DIALECT))?;
         } else {
             self.started = true;
             self.id.clone_from(&id);
@@ -183,8 +185,7 @@ impl Decoder {
         if let Some(word) = fields.string("finishReason")? {
             choice.finish = Some(wire::finish_from(word, message, choice.calls > 0));
         }
-        choice.carry.merge(fields.carry(DIALECT));
-        Ok(())
+        self.kept.merge(&mut choice.carry, fields.carry(DIALECT))
     }
 }
 

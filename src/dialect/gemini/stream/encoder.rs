@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::dialect::error::status_in;
 use crate::dialect::gemini::encode::{answer_part, lose};
+use crate::dialect::gemini::error::status_name;
 use crate::dialect::gemini::grounding::Grounding;
 use crate::dialect::gemini::{DIALECT, wire};
 use crate::dialect::{Asked, Delivery, Object, StreamEncoder, keepalive, sse};
 use crate::ir::{
-    ApiError, Carry, Citation, Content, Delta, ErrorKind, Event, Finish, Losses, Part, PartAt, Reasoning,
-    ReasoningText, Sequencer, Start, Usage,
+    ApiError, Carry, Citation, Content, Delta, Event, Finish, Losses, Part, PartAt, Reasoning, ReasoningText,
+    Sequencer, Start, Usage,
 };
 
 /// Writes one stream.
@@ -40,6 +42,8 @@ struct State {
     open: Option<(PartAt, Open)>,
     choices: BTreeMap<u32, Told>,
     losses: Losses,
+    /// The error that the stream ended with.
+    failure: Option<ApiError>,
 }
 
 /// An open part.
@@ -77,6 +81,10 @@ impl StreamEncoder for Encoder {
 
     fn losses(&self) -> &Losses {
         &self.state.losses
+    }
+
+    fn failure(&self) -> Option<&ApiError> {
+        self.state.failure.as_ref()
     }
 }
 
@@ -306,6 +314,7 @@ impl State {
 
     /// The error, as Google's SDKs raise it: in `data` for the Python one, and as a bare object for the others.
     fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
+        self.failure = Some(error.clone());
         self.over = true;
         let body = error_to(error);
         self.write(&body, out);
@@ -328,26 +337,11 @@ fn error_to(error: &ApiError) -> Value {
             "fieldViolations": [{"field": param, "description": error.message}],
         }));
     }
-    let mut inner = Object::new()
-        .with("code", error.status)
-        .with("message", error.message.as_str())
-        .with("status", status_name(error.kind));
+    let status = status_in(DIALECT, error.status);
+    let mut inner =
+        Object::new().with("code", status).with("message", error.message.as_str()).with("status", status_name(status));
     if !details.is_empty() {
         inner.put("details", details);
     }
     Object::new().with("error", inner).into()
-}
-
-/// Google's words for kinds of errors (`google.rpc.Code`).
-fn status_name(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::InvalidRequest | ErrorKind::RequestTooLarge => "INVALID_ARGUMENT",
-        ErrorKind::Authentication => "UNAUTHENTICATED",
-        ErrorKind::Billing | ErrorKind::Permission => "PERMISSION_DENIED",
-        ErrorKind::NotFound => "NOT_FOUND",
-        ErrorKind::RateLimit => "RESOURCE_EXHAUSTED",
-        ErrorKind::Api => "INTERNAL",
-        ErrorKind::Overloaded => "UNAVAILABLE",
-        ErrorKind::Timeout => "DEADLINE_EXCEEDED",
-    }
 }

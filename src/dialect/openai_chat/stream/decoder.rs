@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Map, Value};
 
+use crate::dialect::kept::Kept;
 use crate::dialect::openai_chat::{DIALECT, wire};
 use crate::dialect::{Fields, Path, StreamDecoder};
 use crate::fault::Fault;
@@ -28,6 +29,7 @@ pub struct Decoder {
     choices: BTreeMap<u32, Open>,
     /// Loose fields of chunks that came before the answer began (Azure's filter results).
     early: Carry,
+    kept: Kept,
 }
 
 /// What is open in a choice.
@@ -180,7 +182,7 @@ impl Decoder {
         let model = fields.string("model")?.filter(|model| !model.is_empty());
         let created = fields.count("created")?;
         let service_tier = fields.string("service_tier")?;
-        self.early.merge(fields.carry(DIALECT));
+        self.kept.merge(&mut self.early, fields.carry(DIALECT))?;
         if is_empty && id.is_none() {
             return Ok(());
         }
@@ -210,7 +212,7 @@ impl Decoder {
             state.logprobs(index, &logprobs, out);
         }
         let finish = fields.string("finish_reason")?;
-        state.carry.merge(fields.carry(DIALECT));
+        self.kept.merge(&mut state.carry, fields.carry(DIALECT))?;
         if let Some(word) = finish
             && !std::mem::replace(&mut state.finished, true)
         {

@@ -27,6 +27,8 @@ pub struct Encoder {
     started: bool,
     over: bool,
     losses: Losses,
+    /// The error that the stream ended with.
+    failure: Option<ApiError>,
 }
 
 /// What has been said of a choice.
@@ -88,6 +90,10 @@ impl StreamEncoder for Encoder {
     fn losses(&self) -> &Losses {
         &self.losses
     }
+
+    fn failure(&self) -> Option<&ApiError> {
+        self.failure.as_ref()
+    }
 }
 
 impl Encoder {
@@ -102,6 +108,7 @@ impl Encoder {
             started: false,
             over: false,
             losses: Losses::new(),
+            failure: None,
         }
     }
 
@@ -330,6 +337,7 @@ impl Encoder {
     }
 
     fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
+        self.failure = Some(error.clone());
         self.over = true;
         sse::write(out, &Value::Object(wire::stream_error(error)).to_string());
     }

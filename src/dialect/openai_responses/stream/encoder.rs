@@ -40,6 +40,8 @@ pub struct Encoder {
     started: bool,
     over: bool,
     losses: Losses,
+    /// The error that the stream ended with.
+    failure: Option<ApiError>,
 }
 
 /// The message that is being written.
@@ -59,6 +61,16 @@ struct Open {
     part: Part,
     /// The id of its item.
     id: String,
+    /// How many characters of text have come.
+    characters: u64,
+    /// How many annotations have been written.
+    annotations: usize,
+}
+
+impl Open {
+    fn new(part: Part, id: String) -> Self {
+        Self { part, id, characters: 0, annotations: 0 }
+    }
 }
 
 impl StreamEncoder for Encoder {
@@ -94,6 +106,10 @@ impl StreamEncoder for Encoder {
     fn losses(&self) -> &Losses {
         &self.losses
     }
+
+    fn failure(&self) -> Option<&ApiError> {
+        self.failure.as_ref()
+    }
 }
 
 impl Encoder {
@@ -113,6 +129,7 @@ impl Encoder {
             started: false,
             over: false,
             losses: Losses::new(),
+            failure: None,
         }
     }
 
@@ -232,6 +249,7 @@ impl Encoder {
                     return;
                 }
                 text.text.push_str(&more);
+                open.characters = open.characters.saturating_add(characters(&more));
                 self.record.keep(more.len());
                 let more = quoted(&more);
                 let fields = format_args!("\"delta\":{more},\"logprobs\":[]");
@@ -242,10 +260,16 @@ impl Encoder {
                 self.likely(&logprobs, out);
             }
             (Delta::Citation(citation), Content::Text(text)) => {
-                text.citations.push(citation.as_ref().clone());
-                let length = u64::try_from(text.text.chars().count()).unwrap_or(u64::MAX);
-                let number = text.citations.iter().filter(|citation| wire::citation_to(citation, 0).is_some()).count();
-                self.annotation(&citation, length, number, out);
+                let Some(annotation) = wire::citation_to(&citation, open.characters) else {
+                    return self.losses.ignored("annotations", DIALECT);
+                };
+                text.citations.push(*citation);
+                let number = open.annotations;
+                open.annotations += 1;
+                let annotation = annotation.to_string();
+                self.record.keep(annotation.len());
+                let fields = format_args!("\"annotation_index\":{number},\"annotation\":{annotation}");
+                self.emit_in_message("response.output_text.annotation.added", fields, out);
             }
             (Delta::Refusal(more), Content::Refusal(text)) => {
                 if more.is_empty() {
@@ -306,12 +330,17 @@ impl Encoder {
     }
 
     fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
+        self.failure = Some(error.clone());
         if !std::mem::replace(&mut self.started, true) {
             self.record.set_head(&head(&self.asked, None, None, None, None, &Carry::NONE));
         }
         self.over = true;
         self.record.failed(error, self.usage.as_ref(), out);
     }
+}
+
+fn characters(text: &str) -> u64 {
+    u64::try_from(text.chars().count()).unwrap_or(u64::MAX)
 }
 
 fn delta_name(call: &ToolCall) -> &'static str {

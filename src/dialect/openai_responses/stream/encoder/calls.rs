@@ -21,7 +21,7 @@ impl Encoder {
         }
         let known = part.carry.field(DIALECT, "id").and_then(Value::as_str).map(str::to_owned);
         let id = known.unwrap_or_else(|| self.id(prefix));
-        let open = Open { part, id };
+        let open = Open::new(part, id);
         self.record.item_added(self.call(&open, "in_progress"), out);
         self.open = Some(open);
         self.delta(Delta::Arguments(first), out);

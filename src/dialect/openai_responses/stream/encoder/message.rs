@@ -7,7 +7,7 @@ use crate::dialect::Object;
 use crate::dialect::openai_responses::encode::text_part;
 use crate::dialect::openai_responses::stream::record::quoted;
 use crate::dialect::openai_responses::{DIALECT, wire};
-use crate::ir::{Attach, Carry, Citation, Content, Delta, Logprob, Part};
+use crate::ir::{Attach, Carry, Content, Delta, Logprob, Part};
 
 impl Encoder {
     /// Begins a message, if the part says so or none is there.
@@ -69,7 +69,7 @@ impl Encoder {
             | Content::Opaque(_) => return,
         };
         self.emit_in_message("response.content_part.added", format_args!("\"part\":{empty}"), out);
-        self.open = Some(Open { part, id: String::new() });
+        self.open = Some(Open::new(part, String::new()));
         self.delta(first, out);
     }
 
@@ -85,15 +85,6 @@ impl Encoder {
         let logprobs = wire::logprobs_to(logprobs);
         let fields = format_args!("\"delta\":\"\",\"logprobs\":{logprobs}");
         self.emit_in_message("response.output_text.delta", fields, out);
-    }
-
-    pub(super) fn annotation(&mut self, citation: &Citation, length: u64, number: usize, out: &mut Vec<u8>) {
-        let Some(annotation) = wire::citation_to(citation, length) else {
-            return self.losses.ignored("annotations", DIALECT);
-        };
-        let number = number.saturating_sub(1);
-        let fields = format_args!("\"annotation_index\":{number},\"annotation\":{annotation}");
-        self.emit_in_message("response.output_text.annotation.added", fields, out);
     }
 
     pub(super) fn text_stop(&mut self, out: &mut Vec<u8>) {

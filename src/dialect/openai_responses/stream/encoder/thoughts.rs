@@ -15,7 +15,7 @@ impl Encoder {
         let texts = std::mem::take(&mut reasoning.texts);
         let id = own_id(reasoning, &part.carry).unwrap_or_else(|| self.id("rs"));
         self.record.item_added(json!({"type": "reasoning", "id": id, "summary": []}), out);
-        self.open = Some(Open { part, id });
+        self.open = Some(Open::new(part, id));
         for (number, text) in (0_u32..).zip(texts) {
             self.delta(Delta::Reasoning { text: number, kind: text.kind, delta: text.text }, out);
         }
@@ -90,7 +90,7 @@ impl Encoder {
 
     pub(super) fn thoughts_stop(&mut self, out: &mut Vec<u8>) {
         self.close_thought(out);
-        let Some(Open { part, id }) = self.open.take() else { return };
+        let Some(Open { part, id, .. }) = self.open.take() else { return };
         let Content::Reasoning(reasoning) = &part.content else { return };
         let encrypted = part.seal.as_ref().map(|seal| seal.text_for(Origin::OpenAi, SealKind::Encrypted));
         let mut object = reasoning_item(&part, reasoning, encrypted).with("id", id);
