@@ -47,6 +47,8 @@ pub struct Capabilities {
     pub schema: SchemaStyle,
     /// How it is told to think.
     pub reasoning: ReasoningStyle,
+    /// It may think adaptively where it must call a tool (Claude since Opus 4.8). Otherwise it is not told to (reported).
+    pub forced_tools_beside_thoughts: bool,
     /// Which sampling parameters it takes.
     pub sampler: Sampler,
     /// The field for the most output tokens in chat.
@@ -202,6 +204,7 @@ impl Capabilities {
             structured_output: StructuredOutput::Native,
             schema: if dialect == Dialect::Gemini { SchemaStyle::OpenApiSubset } else { SchemaStyle::JsonSchema },
             reasoning,
+            forced_tools_beside_thoughts: false,
             sampler: Sampler::Free { temperature_max },
             output_tokens: OutputTokensField::MaxCompletionTokens,
             max_output: None,

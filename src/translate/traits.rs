@@ -28,6 +28,9 @@ struct Family {
     prefix: String,
     reasoning: Option<Thinking>,
     sampler: SamplerWord,
+    /// Whether it thinks adaptively where it must call a tool.
+    #[serde(default)]
+    forced_tools_beside_thoughts: bool,
     #[serde(default)]
     prefill: bool,
     #[serde(default)]
@@ -101,6 +104,7 @@ impl Family {
             SamplerWord::OneOf => Sampler::OneOf { temperature_max },
             SamplerWord::Fixed => Sampler::Fixed,
         };
+        can.forced_tools_beside_thoughts = self.forced_tools_beside_thoughts;
         can.prefill = self.prefill;
         can.mid_conversation_system = self.mid_conversation_system;
         can.stop_max = self.stop_max.or(can.stop_max);
@@ -163,6 +167,9 @@ mod tests {
         assert_eq!(claude("claude-opus-5-5").reasoning, adaptive(all, Off::Never));
         assert!(claude("claude-sonnet-4-5").prefill && !claude("claude-opus-4-6").prefill);
         assert!(claude("claude-opus-4-8").mid_conversation_system);
+        let forced = |model| claude(model).forced_tools_beside_thoughts;
+        assert!(!forced("claude-opus-4-6") && !forced("claude-opus-4-7") && !forced("claude-sonnet-4-6"));
+        assert!(forced("claude-opus-4-8") && forced("claude-sonnet-5") && forced("claude-opus-5-5"));
         assert_eq!(claude("claude-3-5-haiku-20241022").structured_output, StructuredOutput::ForcedTool);
     }
 

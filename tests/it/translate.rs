@@ -280,6 +280,25 @@ async fn a_forced_tool_is_called_with_arguments_by_its_schema() {
 }
 
 #[tokio::test]
+async fn a_forced_tool_is_called_by_models_that_were_told_to_think() {
+    let world = World::new().await;
+    for pair in Pair::foreign() {
+        let newest = (pair.family == Family::Anthropic).then_some("claude-opus-4-8");
+        for model in pair.family.thinkers().iter().copied().chain(newest) {
+            let talk =
+                Talk { tools: tools(), forced: Some("get_time"), thinking: Thinking::Hard, ..user(model, "What now?") };
+            let call = call(&world, pair, &talk, Mode::Whole).await;
+            assert_same(pair, Mode::Whole, &call);
+            assert_eq!(
+                call.heard.calls.iter().map(|call| call.name.as_str()).collect::<Vec<_>>(),
+                ["get_time"],
+                "{pair:?} {model}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_answer_by_a_schema_is_json_by_that_schema() {
     let world = World::new().await;
     let schema = json!({"type": "object", "additionalProperties": false, "required": ["name", "age"],

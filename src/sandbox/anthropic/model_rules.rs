@@ -47,9 +47,9 @@ fn thinking(request: &Value, turns: &[Turn<'_>]) -> Result<(), Refusal> {
     if !matches!(mode, "enabled" | "adaptive") {
         return Ok(());
     }
-    // Thinking with tool use, in Anthropic's documentation: adaptive thinking goes together with a forced tool.
+    // Since Opus 4.8, adaptive thinking goes together with a forced tool.
     let forces = matches!(request.pointer("/tool_choice/type").and_then(Value::as_str), Some("any" | "tool"));
-    if mode == "enabled" && forces {
+    if (mode == "enabled" || version(model) < (4, 8)) && forces {
         return Err(Refusal::invalid("Thinking may not be enabled when tool_choice forces tool use."));
     }
     if request

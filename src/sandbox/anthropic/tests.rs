@@ -221,6 +221,14 @@ fn what_anthropic_refuses_is_refused_in_its_words() {
             "Thinking may not be enabled when tool_choice forces tool use",
         ),
         (
+            with(
+                with(with(tools(), "/model", "claude-opus-4-7".into()), "/thinking", json!({"type": "adaptive"})),
+                "/tool_choice",
+                json!({"type": "any"}),
+            ),
+            "Thinking may not be enabled when tool_choice forces tool use",
+        ),
+        (
             with(thinking(), "/model", "claude-opus-4-8".into()),
             "\"thinking.type.enabled\" is not supported for this model",
         ),

@@ -1,13 +1,17 @@
 //! How a Claude model is told to think, and how many tokens that leaves for the answer.
 //!
 //! Older models take a budget, which must stay under `max_tokens`, goes with no forced tool, no prefill and little
-//! sampling, and in a tool loop wants the turn's first thoughts back. Newer ones think adaptively and take a word.
+//! sampling, and in a tool loop wants the turn's first thoughts back. Newer ones think adaptively and take a word; the
+//! newest do so beside a forced tool, too.
 
 use serde_json::{Number, Value};
 
 use crate::dialect::anthropic::{DIALECT, wire};
 use crate::dialect::{Capabilities, Object, Off, ReasoningStyle, adapt};
 use crate::ir::{Budget, Effort, Losses, ReasoningAsk, Request, Sampling, Severity, Visibility};
+
+/// Why a model that must call a tool does not think.
+const FORCED: &str = "cannot go together with a tool that must be called";
 
 /// What of a conversation keeps a model from thinking by a budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +40,7 @@ pub(super) struct Thinking {
 impl Obstacles {
     fn reason(self) -> Option<&'static str> {
         if self.forced_tool {
-            Some("cannot go together with a tool that must be called")
+            Some(FORCED)
         } else if self.prefill {
             Some("cannot go together with an answer that continues a message")
         } else if self.lost_thoughts {
@@ -67,7 +71,10 @@ pub(super) fn plan(request: &Request, can: &Capabilities, obstacles: Obstacles, 
         }
         ReasoningStyle::Effort { levels } => plan.effort = effort(ask, levels, losses).filter(|_| wants),
         ReasoningStyle::Adaptive { levels, off } => {
-            if wants {
+            if wants && obstacles.forced_tool && !can.forced_tools_beside_thoughts {
+                losses.add(Severity::Ignored, "reasoning", FORCED);
+                plan.effort = effort(ask, levels, losses);
+            } else if wants {
                 plan.config = Some(config("adaptive", ask));
                 plan.thinks = true;
                 plan.effort = effort(ask, levels, losses);
@@ -242,13 +249,21 @@ mod tests {
     #[test]
     fn newer_models_think_adaptively_and_take_the_nearest_word() {
         let levels = vec![Effort::Low, Effort::High];
-        let can = can(ReasoningStyle::Adaptive { levels, off: Off::Said });
+        let mut can = can(ReasoningStyle::Adaptive { levels, off: Off::Said });
+        can.forced_tools_beside_thoughts = true;
         let ask = ReasoningAsk { effort: Some(Effort::Max), ..ReasoningAsk::default() };
         let mut losses = Losses::new();
         let told =
             plan(&request(ask, None), &can, Obstacles { forced_tool: true, ..Obstacles::default() }, &mut losses);
         assert_eq!(told.config, Some(serde_json::json!({"type": "adaptive"})));
         assert_eq!(told.effort, Some(Effort::High));
+        assert_eq!(losses.header().as_deref(), Some("reasoning"));
+        can.forced_tools_beside_thoughts = false;
+        let ask = ReasoningAsk { effort: Some(Effort::High), ..ReasoningAsk::default() };
+        let forced = Obstacles { forced_tool: true, ..Obstacles::default() };
+        let (mut losses, asked) = (Losses::new(), request(ask, None));
+        let told = plan(&asked, &can, forced, &mut losses);
+        assert_eq!((told.config, told.thinks, told.effort), (None, false, Some(Effort::High)));
         assert_eq!(losses.header().as_deref(), Some("reasoning"));
         let off = plan(&request(tokens(0), None), &can, Obstacles::default(), &mut Losses::new());
         assert_eq!(off.config, Some(serde_json::json!({"type": "disabled"})));
