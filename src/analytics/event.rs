@@ -11,6 +11,7 @@ use self::hints::Hints;
 use self::identity::Identity;
 use self::json::Json;
 use self::second::Second;
+use self::sound::sound;
 use super::generation::{Content, Extent, Failure, Generation};
 use crate::analytics::generation::Answer;
 use crate::dialect::Dialect;
@@ -26,6 +27,7 @@ mod numbers;
 mod output;
 mod redact;
 mod second;
+mod sound;
 pub mod span;
 
 /// What PostHog calls a call of a model.
@@ -131,7 +133,8 @@ fn content_of(generation: &Generation, json: &mut Json) -> Option<String> {
     let Content::Held { request, answer } = &generation.content else { return None };
     let dialect = generation.dialect;
     json.key("$ai_model_parameters");
-    let request = input::Request::read(request);
+    let request = std::str::from_utf8(request).ok().map(sound);
+    let request = request.as_deref().and_then(input::Request::read);
     json.open(b'{');
     if let Some(request) = &request {
         request.parameters(dialect, json);

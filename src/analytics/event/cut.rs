@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use super::sound::escape_length;
+
 /// The most bytes that an event may have.
 pub(super) const LIMIT: usize = 900 * 1024;
 
@@ -103,14 +105,12 @@ fn boundary(text: &[u8], at: usize) -> usize {
     while at > 0 && text.get(at).is_some_and(|byte| byte & 0xC0 == 0x80) {
         at -= 1;
     }
-    // The longest escape is a pair of surrogates: `\ud83d\ude00`.
+    // The longest escape is a pair of surrogates, `\ud83d\ude00`: one that began before this has ended by then.
     let window = at.saturating_sub(12);
     let mut place = start_of_escapes(text, window);
     loop {
         let len = match text.get(place..) {
-            Some([b'\\', b'u', digits @ ..]) if is_high_surrogate(digits) => 12,
-            Some([b'\\', b'u', ..]) => 6,
-            Some([b'\\', ..]) => 2,
+            Some(rest @ [b'\\', ..]) => escape_length(rest),
             Some([_, ..]) => 1,
             Some([]) | None => return at,
         };
@@ -128,8 +128,4 @@ fn boundary(text: &[u8], at: usize) -> usize {
 fn start_of_escapes(text: &[u8], near: usize) -> usize {
     let backslashes = text[..near].iter().rev().take_while(|byte| **byte == b'\\').count();
     near - backslashes
-}
-
-fn is_high_surrogate(digits: &[u8]) -> bool {
-    matches!(digits, [b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B', ..])
 }

@@ -108,8 +108,8 @@ const MCP_CREDENTIALS: [&str; 2] = ["headers", "authorization"];
 
 impl<'a> Request<'a> {
     /// Reads a body; none where it is no JSON object, or names something twice.
-    pub(super) fn read(body: &'a [u8]) -> Option<Self> {
-        object(std::str::from_utf8(body).ok()?)
+    pub(super) fn read(body: &'a str) -> Option<Self> {
+        object(body)
     }
 
     /// Writes `$ai_input`.
@@ -253,7 +253,7 @@ pub(super) fn each_of(text: &str, mut tell: impl FnMut(&str)) {
     }
 }
 
-/// Writes a value without its binary parts; null in place of one that is nested too deeply.
+/// Writes a value without its binary parts; null in place of one that cannot be read.
 pub(super) fn copied(raw: &str, json: &mut Json) {
     json.separate();
     if raw.starts_with('"') {

@@ -130,9 +130,10 @@ pub(super) fn text(out: &mut Vec<u8>, value: &str) {
     }
 }
 
-/// Writes a value; most have members with short names, and counts.
-pub(super) fn tree(out: &mut Vec<u8>, value: &Value) {
+/// Writes a value; most have members with short names, and counts. Null stands for what is deeper than so many levels.
+pub(super) fn tree(out: &mut Vec<u8>, value: &Value, levels: usize) {
     match value {
+        Value::Object(_) | Value::Array(_) if levels == 0 => put(out, &()),
         Value::Object(members) => {
             out.push(b'{');
             for (at, (name, member)) in members.iter().enumerate() {
@@ -141,11 +142,21 @@ pub(super) fn tree(out: &mut Vec<u8>, value: &Value) {
                 }
                 text(out, name);
                 out.push(b':');
-                tree(out, member);
+                tree(out, member, levels - 1);
             }
             out.push(b'}');
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => put(out, value),
+        Value::Array(items) => {
+            out.push(b'[');
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    out.push(b',');
+                }
+                tree(out, item, levels - 1);
+            }
+            out.push(b']');
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => put(out, value),
     }
 }
 

@@ -12,6 +12,9 @@ use crate::dialect::Dialect;
 use crate::ir::Usage;
 use crate::money::NanoUsd;
 
+/// How many levels of a usage are shown.
+const USAGE_LEVELS: usize = 16;
+
 /// Writes what a call took.
 pub(super) fn tokens(generation: &Generation, json: &mut Json) {
     let Some(usage) = &generation.seen.usage else { return };
@@ -34,7 +37,7 @@ pub(super) fn tokens(generation: &Generation, json: &mut Json) {
     if let Some(original) = &usage.original {
         let before = json.len();
         json.key("$ai_usage");
-        json::tree(json.bytes(), &original.value);
+        json::tree(json.bytes(), &original.value, USAGE_LEVELS);
         if json.len() - before > super::LARGEST_USAGE {
             json.back_to(before);
         }

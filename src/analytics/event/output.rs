@@ -10,6 +10,7 @@ use super::google;
 use super::input::{copied, each_of, is_string, object, said, told};
 use super::json::Json;
 use super::redact::{self, Media};
+use super::sound::sound;
 use crate::analytics::generation::Answer;
 use crate::dialect::{Delivery, Dialect};
 use crate::ir::{self, Content, Part, Reasoning, Source, ToolCall, mark};
@@ -130,10 +131,10 @@ pub(super) fn choices(dialect: Dialect, delivery: Delivery, answer: &Answer, jso
     let before = json.len();
     let written = match answer {
         Answer::Nothing => None,
-        Answer::Whole(body) => std::str::from_utf8(body).ok().and_then(|body| whole(dialect, body, json)),
+        Answer::Whole(body) => std::str::from_utf8(body).ok().and_then(|body| whole(dialect, &sound(body), json)),
         Answer::Stream { pieces, .. } => match assemble(dialect, delivery, pieces.iter().map(AsRef::as_ref)) {
             None => None,
-            Some(Assembled::Repeated(response)) => responses(&response, json),
+            Some(Assembled::Repeated(response)) => responses(&sound(&response), json),
             Some(Assembled::Plain(plain)) => {
                 one_message(json, |json| text_block("text", &plain.text, json));
                 Some(plain.stop)

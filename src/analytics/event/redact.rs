@@ -2,12 +2,12 @@
 //!
 //! In their place stands `{"type": "image", "media_type": "image/png", "size_bytes": 1234}`. They are known by where they stand
 //! (`data`, `image_url`, …, beside a media type or alone), by `data:` URLs, and, anywhere else, by a long run of base64.
-//! Addresses of images stay. Linear in what is read, and never deeper than the JSON library goes.
+//! Addresses of images stay. What is nested too deeply for who reads the event is left out, too. Linear in what is read.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::json::{plain_text, put, text};
 
@@ -19,6 +19,13 @@ const RUN_LEN: usize = 1024;
 
 /// What stands before the bytes in a `data:` URL.
 const BASE64: &str = ";base64,";
+
+/// How deep a value's lists and objects may stand in one another. PostHog's own reader gives up at 128, and the event has levels
+/// above the value.
+const DEEPEST: usize = 64;
+
+/// Stands in the place of what is deeper.
+const TOO_DEEP: &[u8] = br#""[nested too deeply]""#;
 
 /// The longest type of a medium that is believed to be one.
 const LONGEST_MIME: usize = 127;
@@ -76,7 +83,7 @@ impl Place {
 /// Copies a JSON text.
 ///
 /// # Errors
-/// It is no JSON, or nested too deeply; what was written by then has to be taken back.
+/// It is no JSON; what was written by then has to be taken back.
 pub(super) fn copy(json: &str, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     copy_masked(json, &[], out)
 }
@@ -96,7 +103,7 @@ pub(super) fn copy_string(json: &str, out: &mut Vec<u8>) {
 /// See [`copy`].
 pub(super) fn copy_masked(json: &str, masked: &[&str], out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(json);
-    Node { place: Place::Other, masked, out }.deserialize(&mut reader)?;
+    Node { place: Place::Other, depth: 0, masked, out }.deserialize(&mut reader)?;
     reader.end()
 }
 
@@ -259,6 +266,8 @@ fn without_runs(value: &str) -> Option<String> {
 /// One value on its way.
 struct Node<'o, 'm> {
     place: Place,
+    /// How many lists and objects it stands in.
+    depth: usize,
     /// Members of an object at this place whose values are secret.
     masked: &'m [&'m str],
     out: &'o mut Vec<u8>,
@@ -346,6 +355,11 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Found, A::Error> {
+        if self.depth == DEEPEST {
+            while items.next_element::<IgnoredAny>()?.is_some() {}
+            self.out.extend_from_slice(TOO_DEEP);
+            return Ok(Found::Nothing);
+        }
         self.out.push(b'[');
         let mut is_first = true;
         loop {
@@ -353,7 +367,7 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             if !is_first {
                 self.out.push(b',');
             }
-            let node = Node { place: Place::Other, masked: &[], out: self.out };
+            let node = Node { place: Place::Other, depth: self.depth + 1, masked: &[], out: self.out };
             if items.next_element_seed(node)?.is_none() {
                 self.out.truncate(before);
                 break;
@@ -365,7 +379,12 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Found, A::Error> {
-        let Node { masked, out, .. } = self;
+        let Node { masked, depth, out, .. } = self;
+        if depth == DEEPEST {
+            while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            out.extend_from_slice(TOO_DEEP);
+            return Ok(Found::Nothing);
+        }
         let start = out.len();
         let mut object = Object::default();
         out.push(b'{');
@@ -376,13 +395,13 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             text(out, &key);
             out.push(b':');
             if masked.contains(&key.as_ref()) {
-                members.next_value::<serde::de::IgnoredAny>()?;
+                members.next_value::<IgnoredAny>()?;
                 out.extend_from_slice(b"\"[REDACTED]\"");
                 object.has_more = true;
                 continue;
             }
             let place = Place::of(&key);
-            object.take(place, members.next_value_seed(Node { place, masked: &[], out })?);
+            object.take(place, members.next_value_seed(Node { place, depth: depth + 1, masked: &[], out })?);
         }
         out.push(b'}');
         let Some(media) = object.media() else { return Ok(Found::Nothing) };

@@ -34,13 +34,14 @@ pub fn span(generation: &Generation) -> Vec<u8> {
     let (trace, span) = (trace_id(&identity.trace), span_id(generation.uuid));
     let model = generation.asked.model.as_deref();
     let model = model.or_else(|| generation.served.as_ref().map(|served| served.model.as_str())).unwrap_or("unknown");
+    let end = generation.timestamp.checked_add(generation.timings.latency).unwrap_or(generation.timestamp);
     let mut written = json!({
         "traceId": trace,
         "spanId": span,
         "name": format!("{} {model}", operation(generation.dialect)),
         "kind": CLIENT,
         "startTimeUnixNano": nanos(generation.timestamp),
-        "endTimeUnixNano": nanos(generation.timestamp + generation.timings.latency),
+        "endTimeUnixNano": nanos(end),
         "attributes": attributes(generation, &identity, model),
         "status": {},
     });

@@ -215,12 +215,73 @@ fn parameters_have_the_names_of_posthogs_wrappers() {
     );
 }
 
+/// How deep the lists and objects of a value stand in one another.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
 #[test]
-fn what_is_nested_too_deeply_is_left_out() {
-    let deep = format!("{}1{}", "[".repeat(500), "]".repeat(500));
-    let body =
-        format!(r#"{{"messages": [{{"role": "user", "content": {deep}}}, {{"role": "user", "content": "hi"}}]}}"#);
-    let content = Content::Held { request: body.into(), answer: Answer::Nothing };
-    let told = properties(&Generation { content, ..generation(Dialect::OpenAiChat) });
-    assert_eq!(told["$ai_input"], json!([{"role": "user", "content": null}, {"role": "user", "content": "hi"}]));
+fn what_is_nested_too_deeply_for_posthog_is_left_out_and_nothing_beside_it() {
+    let lists = format!("{}1{}", "[".repeat(500), "]".repeat(500));
+    let objects = format!("{}1{}", r#"{"a":"#.repeat(100), "}".repeat(100));
+    for deep in [lists, objects] {
+        let request = format!(
+            r#"{{"messages": [{{"role": "user", "content": [{{"type": "text", "text": "hi"}}, {deep}]}}],
+                "tools": [{{"name": "f", "parameters": {deep}}}]}}"#
+        );
+        for dialect in [Dialect::OpenAiChat, Dialect::Anthropic] {
+            let answer = format!(r#"{{"content": [{{"type": "tool_use", "id": "t", "name": "f", "input": {deep}}}]}}"#);
+            let mut call = whole(dialect, &json!({}), &json!({}));
+            call.content = Content::Held { request: request.clone().into(), answer: Answer::Whole(answer.into()) };
+            let event = read(&call);
+            assert!((60..80).contains(&depth(&event)), "{}", depth(&event));
+            assert!(event.to_string().contains("[nested too deeply]"));
+            let told = &event["properties"];
+            assert_eq!(told["$ai_input"][0]["content"][0]["text"], "hi");
+            assert_eq!(told["$ai_tools"][0]["name"], "f");
+        }
+    }
+}
+
+#[test]
+fn a_providers_usage_that_is_nested_too_deeply_is_shown_as_far_as_it_can_be() {
+    let deep = (0..120).fold(json!(1), |inner, at| if at % 2 == 0 { json!([inner]) } else { json!({"a": inner}) });
+    let mut call = generation(Dialect::OpenAiChat);
+    let original = Some(Opaque::new(Dialect::OpenAiChat, json!({"input": 3, "deep": deep})));
+    call.seen.usage = Some(Usage { original, ..Usage::default() });
+    let event = read(&call);
+    assert!(depth(&event) < 30);
+    assert_eq!(event["properties"]["$ai_usage"]["input"], 3);
+}
+
+#[test]
+fn half_of_a_character_anywhere_makes_no_event_that_cannot_be_read() {
+    let request = r#"{"messages": [
+        {"role": "user", "content": "one \ud83d"},
+        {"role": "user", "name": "\uDE00", "content": [{"type": "text", "text": "two \ud83d\ude00 \ude00", "\ud83d": 1}]}
+    ], "input": "three \ud83d", "contents": [{"parts": [{"text": "four \ud83d"}]}], "tools": [{"name": "\ud83d"}]}"#;
+    let answers = [
+        (Dialect::OpenAiChat, r#"{"choices": [{"message": {"content": "said \ud83d"}}]}"#),
+        (
+            Dialect::OpenAiResponses,
+            r#"{"output": [{"type": "message", "content": [{"type": "output_text", "text": "said \ud83d"}]}]}"#,
+        ),
+        (Dialect::Anthropic, r#"{"content": [{"type": "text", "text": "said \ud83d"}]}"#),
+        (Dialect::Gemini, r#"{"candidates": [{"content": {"parts": [{"text": "said \ud83d"}]}}]}"#),
+    ];
+    for (dialect, answer) in answers {
+        let mut call = whole(dialect, &json!({}), &json!({}));
+        call.content = Content::Held { request: request.into(), answer: Answer::Whole(answer.into()) };
+        let told = properties(&call);
+        let (input, output) = (told["$ai_input"].to_string(), told["$ai_output_choices"].to_string());
+        assert!(input.contains('\u{fffd}') && output.contains("said \u{fffd}"), "{dialect}: {input} {output}");
+    }
+    let stream = "data: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\",\"output\":[{\"type\":\
+                  \"message\",\"content\":[{\"type\":\"output_text\",\"text\":\"said \\ud83d\"}]}]}}\n\n";
+    let told = properties(&streamed(Dialect::OpenAiResponses, Delivery::Events, &json!({}), stream));
+    assert_eq!(told["$ai_output_choices"][0]["content"][0]["text"], "said \u{fffd}");
 }

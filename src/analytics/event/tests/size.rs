@@ -1,7 +1,11 @@
 //! Events that would be too large.
 
+use proptest::prelude::*;
+use serde_json::value::RawValue;
+
 use super::*;
 use crate::analytics::event::cut::{Cut, LIMIT, fit};
+use crate::analytics::event::sound::sound;
 
 fn message(text: &str) -> Value {
     json!({"role": "user", "content": text})
@@ -92,4 +96,40 @@ fn what_callers_and_providers_name_is_bounded() {
     call.seen.usage = Some(Usage { original: Some(Opaque::new(Dialect::OpenAiChat, json!(long))), ..Usage::default() });
     call.end.failure = Some(Failure { code: "invalid_value", message: long });
     assert!(event(&call).len() < 10_000);
+}
+
+/// Strings as JSON spells them, piece by piece.
+fn spelled(pieces: &'static [&'static str]) -> impl Strategy<Value = String> {
+    proptest::collection::vec(proptest::sample::select(pieces), 0..400).prop_map(|pieces| pieces.concat())
+}
+
+const PIECES: [&str; 10] = ["a", "é", "日", "🎈", r"\n", r"\\", r#"\""#, r"\u00e9", r"\ud83c\udf88", r"\u007f"];
+const HALVES: [&str; 8] = [r"\ud83c", r"\udf88", r"\\", "a", r"\u00e9", "🎈", r"\ud83c\udf88", r"\n"];
+
+proptest! {
+    #[test]
+    fn a_text_is_never_cut_where_it_would_not_be_json_any_more(
+        text in spelled(&PIECES),
+        other in spelled(&PIECES),
+        limit in 150_usize..400,
+    ) {
+        let content = format!(r#""text":"{text}","list":["{other}"]"#);
+        let (cut, _) = fit(content.clone().into_bytes(), limit);
+        prop_assert!(cut.len() <= limit);
+        let cut: Value = serde_json::from_str(&format!("{{{}}}", String::from_utf8(cut).unwrap())).unwrap();
+        let whole: Value = serde_json::from_str(&format!("{{{content}}}")).unwrap();
+        if let (Some(cut), Some(whole)) = (cut["text"].as_str(), whole["text"].as_str()) {
+            prop_assert!(whole.starts_with(cut.trim_end_matches("… [cut]")));
+        }
+    }
+
+    #[test]
+    fn halves_of_characters_are_cut_between_escapes_too(text in spelled(&HALVES), limit in 100_usize..400) {
+        let (cut, _) = fit(format!(r#""text":"{text}""#).into_bytes(), limit);
+        let cut = format!("{{{}}}", String::from_utf8(cut).unwrap());
+        serde_json::from_str::<&RawValue>(&cut).unwrap();
+        serde_json::from_str::<Value>(&sound(&cut)).unwrap();
+        let (cut, _) = fit(sound(&format!(r#""text":"{text}""#)).into_owned().into_bytes(), limit);
+        serde_json::from_slice::<Value>(&[b"{", cut.as_slice(), b"}"].concat()).unwrap();
+    }
 }
