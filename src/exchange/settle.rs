@@ -144,7 +144,8 @@ impl Settlement {
                 Ok(())
             }
             Err(fault) => {
-                if let Some(record) = &mut self.record {
+                // Whatever else may go wrong there is a failure like others, and an event.
+                if let Some(record) = self.record.as_mut().filter(|_| fault.kind == FaultKind::RateLimitExceeded) {
                     record.refused();
                 }
                 Err(fault)

@@ -30,6 +30,9 @@ const VERSION: i32 = 1;
 /// An empty file that is larger than this many pages is made small again.
 const ROOMY: i64 = 4096;
 
+/// About how many bytes of JSON are taken over from another's file at once.
+const PIECE: u64 = 8 << 20;
+
 /// How many rows are looked at together.
 const ROWS: i64 = 512;
 
@@ -39,6 +42,8 @@ pub struct Spool {
     path: PathBuf,
     next_id: i64,
     depth: Depth,
+    /// An ended process's file, while what is in it is taken over.
+    orphan: Option<Box<Self>>,
 }
 
 /// What waits.
@@ -203,30 +208,44 @@ impl Spool {
         Ok(before.saturating_sub(self.depth.events))
     }
 
-    /// Takes over what ended processes left behind in other files of that path, as far as so many bytes are enough; returns how
-    /// many events these were.
+    /// Takes over a piece of what ended processes left behind in other files of that path, as far as so many bytes are enough;
+    /// returns how many events it has. While there is more of a file, it is kept open, and [`Self::is_adopting`].
     ///
     /// # Errors
     /// When one's own file cannot be written. What is wrong with another's is left to whoever opens it.
     pub fn adopt(&mut self, path: &Path, room: u64) -> Result<u64, SpoolError> {
-        let mut adopted = 0;
-        let mut room = room;
-        let own = self.path.clone();
-        for file in files(path).filter(|file| *file != own && file.exists()) {
-            let Ok(mut other) = Self::open_file(&file, SqliteFile::MustExist) else { continue };
-            while other.depth.bytes > 0 && other.depth.bytes <= room {
-                let Ok(waiting) = other.head(None, u64::MAX, 8 << 20) else { break };
-                let Some(last) = waiting.last().map(|one| one.id) else { break };
-                self.append(waiting.iter().map(|one| (one.packed_at_ms, &one.pack)))?;
-                adopted += waiting.iter().map(|one| one.pack.events() as u64).sum::<u64>();
-                room = room.saturating_sub(waiting.iter().map(|one| one.pack.bytes() as u64).sum());
-                if other.remove_through(last).is_err() {
-                    // They will be sent twice, and count once.
-                    break;
-                }
-            }
+        let Some(mut other) = self.orphan.take().or_else(|| self.find_orphan(path, room)) else { return Ok(0) };
+        let Ok(waiting) = other.head(None, u64::MAX, PIECE) else { return Ok(0) };
+        let bytes: u64 = waiting.iter().map(|one| one.pack.bytes() as u64).sum();
+        let Some(last) = waiting.last().map(|one| one.id).filter(|_| bytes <= room) else { return Ok(0) };
+        self.append(waiting.iter().map(|one| (one.packed_at_ms, &one.pack)))?;
+        // What cannot be removed will be sent twice, and count once.
+        if other.remove_through(last).is_ok() && other.depth.events > 0 {
+            self.orphan = Some(other);
         }
-        Ok(adopted)
+        Ok(waiting.iter().map(|one| one.pack.events() as u64).sum())
+    }
+
+    /// Whether there is more to be taken over of a file.
+    pub fn is_adopting(&self) -> bool {
+        self.orphan.is_some()
+    }
+
+    /// A file that an ended process left behind, of no more than so many bytes.
+    fn find_orphan(&self, path: &Path, room: u64) -> Option<Box<Self>> {
+        files(path)
+            .filter(|file| *file != self.path && file.exists())
+            .filter_map(|file| Self::open_file(&file, SqliteFile::MustExist).ok())
+            .find(|other| other.depth.bytes > 0 && other.depth.bytes <= room)
+            .map(Box::new)
+    }
+
+    /// Has the file refuse to be read, as on a disk that is gone for a moment.
+    #[cfg(test)]
+    pub fn refuse_to_read(&mut self, refuse: bool) {
+        let (from, to) = if refuse { ("packs", "gone") } else { ("gone", "packs") };
+        let renamed = self.connection.batch_execute(&format!("ALTER TABLE {from} RENAME TO {to}"));
+        assert!(renamed.is_ok(), "the table cannot be renamed");
     }
 
     /// Has the file refuse to be written, as on a disk that is read-only.
@@ -250,7 +269,7 @@ impl Spool {
         let prepared = Self::prepare(&mut connection);
         connection.batch_execute(if prepared.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
         prepared?;
-        let mut spool = Self { connection, path: path.to_owned(), next_id: 1, depth: Depth::default() };
+        let mut spool = Self { connection, path: path.to_owned(), next_id: 1, depth: Depth::default(), orphan: None };
         let last: Option<i64> = packs::table.select(diesel::dsl::max(packs::id)).first(&mut spool.connection)?;
         spool.next_id = last.unwrap_or(0) + 1;
         spool.count()?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use llm_gateway::actors::analytics::Standing;
+use llm_gateway::clock::Clock;
 use llm_gateway::config::providers::Kind;
 use serde_json::{Value, json};
 
@@ -282,6 +283,37 @@ async fn a_malformed_event_is_dropped_and_the_others_are_not() {
         callers.into_iter().filter(|caller| caller != "caller-03" && caller != "caller-11").collect();
     assert_eq!(arrived, wanted);
     wait::until_equal("the spool's events", 0, || standing(&gateway).spool.events).await;
+}
+
+#[actix_rt::test]
+async fn many_malformed_events_cost_none_of_their_neighbours() {
+    let posthog = PostHog::in_mood(Mood::Down);
+    let gateway = gateway(&posthog).start().await;
+    let callers: Vec<String> = (0..240).map(|number| format!("caller-{number:03}")).collect();
+    for caller in &callers {
+        call(&gateway, caller).await;
+    }
+    wait::until_true("the events to be written", || standing(&gateway).spool.events == 240).await;
+    // Every other one: nothing larger than a single event is taken.
+    let bad: Vec<String> = callers.iter().step_by(2).cloned().collect();
+    posthog.set(Mood::Picky(bad));
+    wait::until_true("the refusals to be counted", || standing(&gateway).refused["malformed"] == 120).await;
+    taken(&posthog, 120).await;
+    let arrived: Vec<String> = posthog.events().into_iter().map(|event| event.distinct_id).collect();
+    assert_eq!(arrived, callers.into_iter().skip(1).step_by(2).collect::<Vec<_>>());
+}
+
+#[actix_rt::test]
+async fn a_calendar_that_is_set_back_delays_no_event() {
+    let posthog = PostHog::start();
+    let clock = Clock::ahead_by(0);
+    let gateway = gateway(&posthog).setting("analytics.flush_every", "2s").clock(&clock).start().await;
+    call(&gateway, "ada").await;
+    wait::until_true("the event to be written", || standing(&gateway).spool.events == 1).await;
+    clock.set_ahead(-3600);
+    taken(&posthog, 1).await;
+    let waited = standing(&gateway);
+    assert_eq!((waited.retries.values().sum::<u64>(), waited.dropped.values().sum::<u64>()), (0, 0));
 }
 
 #[actix_rt::test]

@@ -13,11 +13,11 @@ use crate::upstream::posthog::{PostHog, Trouble, Verdict};
 /// The first pause after a failure; it doubles up to `analytics.retry_max`.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// A batch that is refused as malformed is halved until what is malformed is alone, but not for ever.
-const MOST_REFUSALS: usize = 100;
-
 /// A batch that is too large even so is not PostHog's limit.
 const LEAST_BATCH: usize = 64 * 1024;
+
+/// After so many were taken in a row, larger ones are tried again.
+const GROW_AFTER: u32 = 32;
 
 /// How often it is logged that PostHog does not take events.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
@@ -26,10 +26,18 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Courier<'a> {
     desk: &'a Desk,
     posthog: PostHog,
-    /// Less than `analytics.batch_bytes` once that was too much.
-    batch_bytes: usize,
+    size: BatchSize,
     failures: u32,
     complained: Option<std::time::Instant>,
+}
+
+/// How many bytes of JSON a batch may have: less than `analytics.batch_bytes` for a while once that was too much.
+#[derive(Debug)]
+struct BatchSize {
+    most: usize,
+    now: usize,
+    /// In a row.
+    taken: u32,
 }
 
 /// How a batch ended.
@@ -41,14 +49,14 @@ enum Ended {
 
 impl<'a> Courier<'a> {
     pub(super) fn new(desk: &'a Desk, posthog: PostHog) -> Self {
-        Self { desk, posthog, batch_bytes: desk.settings.batch_bytes, failures: 0, complained: None }
+        Self { desk, posthog, size: BatchSize::at_most(desk.settings.batch_bytes), failures: 0, complained: None }
     }
 
     /// For ever.
     pub(super) async fn run(mut self) {
         loop {
-            self.desk.until_due(self.batch_bytes).await;
-            let Some((head, packs)) = self.desk.head(self.batch_bytes) else {
+            self.desk.until_due(self.size.now).await;
+            let Some((head, packs)) = self.desk.head(self.size.now) else {
                 // The file cannot be read at the moment.
                 sleep(FIRST_PAUSE).await;
                 continue;
@@ -67,7 +75,6 @@ impl<'a> Courier<'a> {
     async fn deliver(&mut self, packs: Vec<Pack>) -> Ended {
         let counts = &self.desk.shared.counts;
         let mut is_whole = true;
-        let mut refusals = 0;
         let mut malformed = 0;
         // The next piece lies on top.
         let mut pieces = vec![packs];
@@ -76,12 +83,12 @@ impl<'a> Courier<'a> {
             match self.send(&piece).await {
                 Verdict::Taken => {
                     counts.sent(events);
+                    self.size.taken();
                     self.recovered();
                     is_whole = false;
                 }
                 Verdict::TooLarge if events > 1 => {
-                    let bytes: usize = piece.iter().map(Pack::raw_bytes).sum();
-                    self.batch_bytes = (bytes / 2).clamp(LEAST_BATCH, self.batch_bytes.max(LEAST_BATCH));
+                    self.size.too_large(piece.iter().map(Pack::raw_bytes).sum());
                     pieces.extend(self.split(piece));
                     is_whole = false;
                 }
@@ -93,8 +100,7 @@ impl<'a> Courier<'a> {
                     counts.refused(Refused::TooLarge, events);
                     is_whole = false;
                 }
-                Verdict::Malformed if events > 1 && refusals < MOST_REFUSALS => {
-                    refusals += 1;
+                Verdict::Malformed if events > 1 => {
                     pieces.extend(self.split(piece));
                     is_whole = false;
                 }
@@ -175,6 +181,30 @@ impl<'a> Courier<'a> {
     }
 }
 
+impl BatchSize {
+    fn at_most(most: usize) -> Self {
+        Self { most, now: most, taken: 0 }
+    }
+
+    /// One of so many bytes was too large.
+    fn too_large(&mut self, bytes: usize) {
+        self.now = (bytes / 2).max(LEAST_BATCH).min(self.now);
+        self.taken = 0;
+    }
+
+    /// One was taken. What refused large ones may have been mended.
+    fn taken(&mut self) {
+        if self.now == self.most {
+            return;
+        }
+        self.taken += 1;
+        if self.taken == GROW_AFTER {
+            self.now = self.now.saturating_mul(2).min(self.most);
+            self.taken = 0;
+        }
+    }
+}
+
 fn events(packs: &[Pack]) -> u64 {
     packs.iter().map(|pack| pack.events() as u64).sum()
 }
@@ -187,5 +217,38 @@ fn retried(why: Trouble) -> Retried {
         Trouble::Unauthorized => Retried::Unauthorized,
         Trouble::Server => Retried::Server,
         Trouble::Unexpected => Retried::Unexpected,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BatchSize, GROW_AFTER, LEAST_BATCH};
+
+    fn take(size: &mut BatchSize, batches: u32) {
+        (0..batches).for_each(|_| size.taken());
+    }
+
+    #[test]
+    fn batches_that_were_too_large_are_smaller_for_a_while_and_grow_back() {
+        let mut size = BatchSize::at_most(4_000_000);
+        size.too_large(4_000_000);
+        size.too_large(2_000_000);
+        assert_eq!(size.now, 1_000_000);
+        take(&mut size, GROW_AFTER - 1);
+        assert_eq!(size.now, 1_000_000);
+        take(&mut size, 1);
+        assert_eq!(size.now, 2_000_000);
+        take(&mut size, 10 * GROW_AFTER);
+        assert_eq!(size.now, 4_000_000, "no larger than is set");
+    }
+
+    #[test]
+    fn batches_are_neither_made_tiny_nor_larger_than_is_set() {
+        let mut size = BatchSize::at_most(4_000_000);
+        (0..40).for_each(|_| size.too_large(size.now));
+        assert_eq!(size.now, LEAST_BATCH);
+        let mut small = BatchSize::at_most(1000);
+        small.too_large(1000);
+        assert_eq!(small.now, 1000);
     }
 }

@@ -27,6 +27,9 @@ const LINGER: Duration = Duration::from_millis(20);
 const PACK_EVENTS: usize = 512;
 const PACK_BYTES: usize = 512 * 1024;
 
+/// How often the file is looked after.
+const TIDY_EVERY: Duration = Duration::from_secs(1);
+
 /// How often it is logged that events were dropped.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
@@ -143,23 +146,18 @@ impl Desk {
             if self.writes == Writes::EventAndSpan
                 && let Entry::Call(generation) = &entry
             {
-                self.written(|| self.spans.push(span(generation)));
+                let is_written = survives(|| self.spans.push(span(generation)));
+                self.shared.counts.spans_dropped(u64::from(!is_written));
             }
             if self.settings.api_key.is_some() {
-                self.written(|| match &entry {
+                let is_written = survives(|| match &entry {
                     Entry::Call(generation) => packer.add(self.writer.borrow_mut().event(generation)),
                     Entry::Warning(warning) => packer.add(&warning.event()),
                 });
+                self.shared.counts.dropped(Dropped::Panicked, u64::from(!is_written));
             }
         }
         (done.events > 0).then(|| ((!packer.is_empty()).then(|| packer.pack()), done))
-    }
-
-    /// Writes an event, or a span. If there is a mistake of ours in it, that costs no other call its own.
-    fn written(&self, write: impl FnOnce()) {
-        if catch_unwind(AssertUnwindSafe(write)).is_err() {
-            self.shared.counts.dropped(Dropped::Panicked, 1);
-        }
     }
 
     /// Looks after the file, and says what was dropped, for ever.
@@ -170,20 +168,26 @@ impl Desk {
             self.publish();
             self.news.notify_one();
             self.complain();
-            sleep(Duration::from_secs(1)).await;
+            let is_adopting = self.queue.borrow().is_adopting();
+            sleep(if is_adopting { LINGER } else { TIDY_EVERY }).await;
         }
     }
 
     /// Until there is something to send, and nothing to wait for.
     pub(super) async fn until_due(&self, batch_bytes: usize) {
+        // The calendar knows of what was there before this process, and may be set back; this does not go back.
+        let mut seen: Option<Instant> = None;
         loop {
             let depth = self.queue.borrow().depth();
             let is_full = depth.events >= self.settings.batch_events as u64 || depth.raw_bytes >= batch_bytes as u64;
             match depth.oldest_ms {
                 Some(_) if is_full || self.is_closing.get() => return,
                 Some(oldest_ms) => {
-                    let waited = u64::try_from(self.now_ms().saturating_sub(oldest_ms)).unwrap_or_default();
-                    let rest = self.settings.flush_every.saturating_sub(Duration::from_millis(waited));
+                    let now = self.clock.now();
+                    let waited = now.saturating_duration_since(*seen.get_or_insert(now));
+                    let by_calendar = u64::try_from(self.now_ms().saturating_sub(oldest_ms)).unwrap_or_default();
+                    let waited = waited.max(Duration::from_millis(by_calendar));
+                    let rest = self.settings.flush_every.saturating_sub(waited);
                     if rest.is_zero() {
                         return;
                     }
@@ -309,4 +313,9 @@ impl Desk {
         tracing::warn!(dropped = words.join(", "), "events were dropped");
         *complaint = Complaint { said: Some(now), dropped };
     }
+}
+
+/// Writes an event, or a span, if there is no mistake of ours in it: that costs no other call its own.
+fn survives(write: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(write)).is_ok()
 }

@@ -16,6 +16,9 @@ mod tests;
 const LEFT_ALONE: Duration = Duration::from_millis(500);
 const LEFT_ALONE_MAX: Duration = Duration::from_secs(30);
 
+/// How long what is in memory waits behind a file that cannot be read, so that the order is kept.
+const IN_ORDER_FOR: Duration = Duration::from_secs(60);
+
 /// How often files of ended processes are looked for.
 const ADOPT_EVERY: Duration = Duration::from_secs(30);
 
@@ -37,7 +40,11 @@ pub(super) struct Queue {
     /// The last pack of the file that is being sent.
     under_way: Option<i64>,
     trouble: Trouble,
+    /// Since when the file cannot be read; none: it can.
+    unread_since: Option<Instant>,
     adopt_at: Instant,
+    /// Events of an ended process that were taken over so far, while there are more of them.
+    adopted: u64,
 }
 
 /// The file's, since it last could be written.
@@ -97,7 +104,9 @@ impl Queue {
             is_removal_owed: false,
             under_way: None,
             trouble: Trouble { wait: Duration::ZERO, until: now },
+            unread_since: None,
             adopt_at: now,
+            adopted: 0,
         }
     }
 
@@ -120,6 +129,11 @@ impl Queue {
             bytes: file.bytes + memory.bytes,
             oldest_ms: file.oldest_ms.into_iter().chain(memory.oldest_ms).min(),
         }
+    }
+
+    /// Whether there is more to be taken over from an ended process, soon.
+    pub(super) fn is_adopting(&self) -> bool {
+        self.file.as_ref().is_some_and(|spool| spool.is_adopting())
     }
 
     /// Puts packs at the end.
@@ -153,7 +167,7 @@ impl Queue {
     }
 
     /// The oldest packs, no more than so many events and bytes of JSON, but one pack at least. They have to be given back by
-    /// [`Self::done`] or [`Self::put_back`] before others are asked for.
+    /// [`Self::done`] or [`Self::put_back`] before others are asked for. None while older ones cannot be read.
     pub(super) fn head(
         &mut self,
         events: usize,
@@ -165,17 +179,30 @@ impl Queue {
         if let Some(spool) = &mut self.file {
             match spool.head(self.sent, events, raw_bytes) {
                 Ok(waiting) => {
+                    self.unread_since = None;
                     if let Some(through) = waiting.last().map(|last| last.id) {
                         self.under_way = Some(through);
                         let packs = waiting.into_iter().map(|one| one.pack).collect();
                         return Some((Head { place: Place::File, through, file: self.files }, packs));
                     }
                 }
-                Err(error) => self.failed(&error, now, lost),
+                Err(error) => {
+                    self.failed(&error, now, lost);
+                    if self.keeps_order(now) {
+                        return None;
+                    }
+                }
             }
         }
         let (through, packs) = self.memory.head(events, raw_bytes)?;
         Some((Head { place: Place::Memory, through, file: self.files }, packs))
+    }
+
+    /// Whether what is in memory has to wait for what is in the file, which cannot be read.
+    fn keeps_order(&mut self, now: Instant) -> bool {
+        let is_behind = self.file.as_ref().is_some_and(|spool| spool.depth().events > 0);
+        let since = *self.unread_since.get_or_insert(now);
+        is_behind && now.saturating_duration_since(since) < IN_ORDER_FOR
     }
 
     /// Nothing is being sent.
@@ -251,10 +278,16 @@ impl Queue {
     fn open(&mut self, now: Instant) {
         let Some(path) = &self.path else { return };
         if let Some(spool) = &mut self.file {
-            if self.adopt_at <= now {
+            if self.adopt_at > now {
+                return;
+            }
+            let room = self.file_limit.saturating_sub(spool.depth().bytes);
+            // A piece at a time: what is to be written now does not wait for all of it.
+            self.adopted += spool.adopt(path, room).unwrap_or(0);
+            if !spool.is_adopting() {
                 self.adopt_at = now + ADOPT_EVERY;
-                let room = self.file_limit.saturating_sub(spool.depth().bytes);
-                if let Ok(events @ 1..) = spool.adopt(path, room) {
+                let events = std::mem::take(&mut self.adopted);
+                if events > 0 {
                     tracing::info!(events, "events that an ended process left behind were taken over");
                 }
             }
@@ -262,6 +295,7 @@ impl Queue {
             match Spool::open(path) {
                 Ok(spool) => {
                     (self.sent, self.under_way, self.is_removal_owed) = (None, None, false);
+                    self.unread_since = None;
                     self.files += 1;
                     self.file = Some(Box::new(spool));
                     if self.trouble.wait.is_zero() {

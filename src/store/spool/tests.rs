@@ -109,6 +109,45 @@ fn a_second_process_has_a_file_of_its_own_and_adopts_what_the_first_left() {
 }
 
 #[test]
+fn a_large_file_is_taken_over_piece_by_piece_and_others_are_written_in_between() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("spool.db");
+    let mut first = Spool::open(&path).unwrap();
+    let mut second = Spool::open(&path).unwrap();
+    // As if they were long: five of them are more than a piece.
+    let long = |name: &str| Pack { sizes: vec![3 << 20], ..pack(&[name]) };
+    for (at, name) in (0..).zip(["a", "b", "c", "d", "e"]) {
+        first.append([(at, &long(name))]).unwrap();
+    }
+    drop(first);
+    assert_eq!(second.adopt(&path, u64::MAX).unwrap(), 2);
+    assert!(second.is_adopting());
+    append(&mut second, 20, &["new"]);
+    assert_eq!(second.depth().events, 3);
+    let mut adopted = 2;
+    while second.is_adopting() {
+        adopted += second.adopt(&path, u64::MAX).unwrap();
+    }
+    assert_eq!((adopted, second.depth().events), (5, 6));
+    let at: Vec<i64> = second.head(None, 100, u64::MAX).unwrap().iter().map(|one| one.packed_at_ms).collect();
+    assert_eq!(at, [0, 1, 20, 2, 3, 4]);
+}
+
+#[test]
+fn what_could_not_be_written_stays_with_the_file_that_is_taken_over() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("spool.db");
+    let mut first = Spool::open(&path).unwrap();
+    let mut second = Spool::open(&path).unwrap();
+    append(&mut first, 10, &["1", "2"]);
+    drop(first);
+    second.refuse_to_write(true);
+    assert!(second.adopt(&path, u64::MAX).is_err() && !second.is_adopting());
+    second.refuse_to_write(false);
+    assert_eq!(second.adopt(&path, u64::MAX).unwrap(), 2);
+}
+
+#[test]
 fn the_oldest_go_first_and_those_under_way_do_not() {
     let folder = TempDir::new().unwrap();
     let mut spool = Spool::open(&folder.path().join("spool.db")).unwrap();

@@ -209,6 +209,47 @@ fn what_was_sent_of_a_file_that_was_set_aside_takes_nothing_out_of_the_new_one()
 }
 
 #[test]
+fn what_is_newer_waits_behind_a_file_that_cannot_be_read_for_a_while() {
+    let folder = TempDir::new().unwrap();
+    let mut now = Instant::now();
+    let mut queue = Queue::new(&settings(Some(&folder.path().join("spool.db")), WhenFull::DropOldest), now);
+    push(&mut queue, "ab", now);
+    queue.file.as_mut().unwrap().refuse_to_read(true);
+    assert_eq!(push(&mut queue, "cd", now), Lost::default());
+    let mut lost = Lost::default();
+    assert!(queue.head(9, usize::MAX, now, &mut lost).is_none(), "c is not sent before a");
+    queue.file.as_mut().unwrap().refuse_to_read(false);
+    now += Duration::from_secs(20);
+    assert_eq!(drain(&mut queue, now), "abcd");
+
+    push(&mut queue, "ef", now);
+    queue.file.as_mut().unwrap().refuse_to_read(true);
+    push(&mut queue, "g", now);
+    assert!(queue.head(9, usize::MAX, now, &mut lost).is_none());
+    now += Duration::from_secs(61);
+    let (head, packs) = queue.head(9, usize::MAX, now, &mut lost).unwrap();
+    assert_eq!(names(&packs), "g", "it does not wait for ever");
+    queue.done(&head, now, &mut lost);
+    queue.file.as_mut().unwrap().refuse_to_read(false);
+    now += Duration::from_secs(60);
+    assert_eq!(drain(&mut queue, now), "ef");
+    assert_eq!(lost, Lost::default());
+}
+
+#[test]
+fn what_waits_in_memory_beside_an_empty_file_is_sent_although_that_cannot_be_read() {
+    let folder = TempDir::new().unwrap();
+    let now = Instant::now();
+    let mut queue = Queue::new(&settings(Some(&folder.path().join("spool.db")), WhenFull::DropOldest), now);
+    push(&mut queue, "a", now);
+    assert_eq!(drain(&mut queue, now), "a");
+    queue.file.as_mut().unwrap().refuse_to_read(true);
+    push(&mut queue, "b", now);
+    let (_, packs) = queue.head(9, usize::MAX, now, &mut Lost::default()).unwrap();
+    assert_eq!(names(&packs), "b");
+}
+
+#[test]
 fn a_file_that_is_damaged_while_it_is_used_is_set_aside() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("spool.db");
