@@ -48,6 +48,8 @@ pub struct Counter {
     touched: LedgerTime,
     /// Something is to be told to the others, or asked of them.
     pub queued: bool,
+    /// How often the time had been set when it was last brought up to that.
+    pub steps: u16,
     /// Which limit it is of, as whoever keeps it numbers them.
     pub limit_number: u16,
     /// At the last settling the share at which a warning is given was reached.
@@ -141,6 +143,7 @@ impl Counter {
             typical: NanoUsd::ZERO,
             touched: at,
             queued: false,
+            steps: 0,
             limit_number: 0,
             is_over: false,
             warned_in: None,
@@ -252,7 +255,8 @@ impl Counter {
         self.promised = learnt.promised;
         self.lease = learnt.lease - self.admitted_since;
         self.granted = learnt.lease;
-        self.looked_at = Some(begun);
+        // Where the time was set back meanwhile, the look did not begin in times to come.
+        self.looked_at = Some(LedgerTime(begun.0.min(at.0)));
         if learnt.admitted && asked > NanoUsd::ZERO {
             self.reserved += asked;
         }
@@ -287,11 +291,16 @@ impl Counter {
         self.touched = at;
     }
 
-    /// Ledger time was set from `from` to `to`: what is in the buckets stays as old as it was.
+    /// Ledger time was set from `from` to `to`: what was spent stays as old as it was. Within one bucket nothing is moved: others
+    /// have been told of it, and it grows older or younger by less than a window.
     pub fn step(&mut self, from: LedgerTime, to: LedgerTime) {
         self.roll(from);
-        let age = self.length.bucket(from).0.saturating_sub(self.bucket.0);
-        self.bucket = Bucket(self.length.bucket(to).0.saturating_sub(age));
+        let bucket = self.length.bucket(to);
+        if bucket != self.bucket {
+            self.own = self.own.moved(self.length, from, to);
+            self.others = self.others.moved(self.length, from, to);
+            self.bucket = bucket;
+        }
         self.touched = shifted(self.touched, from, to);
         self.looked_at = self.looked_at.map(|looked| shifted(looked, from, to));
         self.doubt();
@@ -527,7 +536,8 @@ mod tests {
 
     #[test]
     fn a_step_of_time_neither_frees_nor_holds_what_was_spent() {
-        for to in [NOON.0 - 90 * HOUR, NOON.0 + 90 * HOUR] {
+        let odd = HOUR / 3 + 7;
+        for to in [NOON.0 - 90 * HOUR, NOON.0 + 90 * HOUR, NOON.0 - 90 * HOUR - odd, NOON.0 + 90 * HOUR + odd] {
             let mut counter = counter(100);
             counter.reserve(NanoUsd(100));
             counter.settle(NanoUsd(100), NanoUsd(100), NOON, 0.8);

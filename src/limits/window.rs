@@ -78,6 +78,21 @@ impl Spent {
         }
     }
 
+    /// The same spending where the time is set from `from` to `to`, which is elsewhere in its bucket: each part stays as old as
+    /// it was, and as much of it counts as before. Inside a bucket it is taken to have been even.
+    #[must_use]
+    pub fn moved(self, length: WindowLength, from: LedgerTime, to: LedgerTime) -> Self {
+        let (before, after) = (from.0 % length.0, to.0 % length.0);
+        if after >= before {
+            let older = weighted(self.previous, after - before, length.0);
+            return Self { current: self.current + older, previous: self.previous };
+        }
+        let current = weighted(self.current, after, before);
+        // What counts of the older one now is a part of it; the whole of it is more.
+        let counts = self.current - current + weighted(self.previous, length.0 - before, length.0);
+        Self { current, previous: weighted(counts, length.0, length.0 - after) }
+    }
+
     /// The larger of the two in each bucket.
     #[must_use]
     pub fn at_least(self, other: Self) -> Self {
@@ -180,6 +195,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn as_much_counts_after_the_time_was_set_as_before(
+            current in 0i64..2_000_000_000,
+            previous in 0i64..2_000_000_000,
+            from in 0u64..HOUR,
+            to in 0u64..HOUR,
+        ) {
+            let spent = Spent { current: NanoUsd(current), previous: NanoUsd(previous) };
+            let (from, to) = (LedgerTime(7 * HOUR + from), LedgerTime(90 * HOUR + to));
+            let before = spent.within(hour(), from);
+            let moved = spent.moved(hour(), from, to);
+            let after = moved.within(hour(), to);
+            prop_assert!(after >= before && after <= before + NanoUsd(3), "{before} before, {after} after");
+        }
+
         #[test]
         fn after_the_wait_it_says_there_is_room_and_a_moment_before_there_is_not(
             current in 0i64..2_000_000_000,

@@ -57,7 +57,7 @@ impl Shared {
         // Dropped half way, by a caller that left, it gives back what it took.
         let mut taken = Taken { shared: self, product: &scope.product, claims, count: 0, estimate };
         let mut tightest = None;
-        let (mut company, mut at) = (self.company(), self.ledger.now());
+        let (mut company, mut at) = (self.company(), self.ledger.moment());
         for claim in claims {
             let company_here = match claim.mode {
                 Mode::Enforce => company,
@@ -68,7 +68,7 @@ impl Shared {
                 (Local::Ask, room) => {
                     let deadline = *deadline.get_or_insert_with(|| self.deadline());
                     let local = self.ask_until(deadline, &scope.product, claim, estimate).await;
-                    (company, at) = (self.company(), self.ledger.now());
+                    (company, at) = (self.company(), self.ledger.moment());
                     (local, self.ledger.with(claim.key, |counter, at| counter.standing_at(at).room(at)).unwrap_or(room))
                 }
                 known => known,
@@ -159,7 +159,7 @@ impl Shared {
         let _turn = self.ledger.turn(claim.key).await;
         // Who had the turn before may have learnt enough for this call too.
         let company = self.company();
-        let (local, _) = self.ledger.admit(product, claim, estimate, company, self.ledger.now());
+        let (local, _) = self.ledger.admit(product, claim, estimate, company, self.ledger.moment());
         let Company::Shared(instances) = company else { return local };
         if local != Local::Ask {
             return local;
@@ -173,7 +173,7 @@ impl Shared {
                 Err(error) => {
                     self.ledger.enqueue(claim.key);
                     self.lost(&error);
-                    return self.ledger.admit(product, claim, estimate, Company::Alone, self.ledger.now()).0;
+                    return self.ledger.admit(product, claim, estimate, Company::Alone, self.ledger.moment()).0;
                 }
             };
             match seen {
@@ -207,7 +207,7 @@ impl Shared {
     ) -> (Vec<LimitWarning>, Option<Tightest>) {
         let warn_at = self.config.load().limits.warn_at;
         let (mut warnings, mut tightest) = (Vec::new(), None);
-        let at = self.ledger.now();
+        let at = self.ledger.moment();
         for claim in claims {
             let settled = self.ledger.settle(&scope.product, claim, estimate, actual, warn_at, at);
             let Some((crossed, room)) = settled else { continue };
@@ -282,7 +282,7 @@ impl Shared {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        let at = self.shared.ledger.now();
+        let at = self.shared.ledger.moment();
         for claim in &self.claims[..self.count] {
             self.shared.ledger.settle(self.product, claim, self.estimate, NanoUsd::ZERO, f64::MAX, at);
         }

@@ -22,6 +22,9 @@ use crate::money::NanoUsd;
 /// Into how many groups counters fall that are waited for, and asked about, together.
 const SLOTS: usize = 64;
 
+/// How many bits say how often the time was set.
+const STEP_BITS: u32 = 16;
+
 /// Of one limit, how much of it is used where it is used most.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LimitUse {
@@ -70,8 +73,19 @@ pub(super) struct Ledger {
     company: AtomicU32,
     clock: Clock,
     anchor: Instant,
-    /// Ledger time at the anchor.
-    base_ms: AtomicU64,
+    /// Ledger time at the anchor, in milliseconds, and in the lowest bits how often it was set: read at once, so that no counter
+    /// is seen at a time that it was not brought up to.
+    base: AtomicU64,
+    /// The last time that it was set: from when to when.
+    set: RwLock<(LedgerTime, LedgerTime)>,
+    setting: Mutex<()>,
+}
+
+/// A moment, and how often the time had been set before it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    at: LedgerTime,
+    steps: u16,
 }
 
 /// Somebody waits for room.
@@ -94,14 +108,38 @@ impl Ledger {
             company: AtomicU32::new(0),
             anchor: clock.now(),
             clock,
-            base_ms: AtomicU64::new(millis(wall)),
+            base: AtomicU64::new(millis(wall) << STEP_BITS),
+            set: RwLock::new((LedgerTime(0), LedgerTime(0))),
+            setting: Mutex::default(),
         }
     }
 
     /// The moment, as all instances number it. Never jumps with the machine's calendar.
     pub(super) fn now(&self) -> LedgerTime {
+        self.moment().at
+    }
+
+    /// The moment, and how often the time was set before it.
+    pub(super) fn moment(&self) -> Moment {
+        let base = self.base.load(Ordering::Acquire);
         let passed = self.clock.now().saturating_duration_since(self.anchor);
-        LedgerTime(self.base_ms.load(Ordering::Relaxed).saturating_add(millis(passed)))
+        let steps = u16::try_from(base & ((1 << STEP_BITS) - 1)).unwrap_or_default();
+        Moment { at: LedgerTime((base >> STEP_BITS).saturating_add(millis(passed))), steps }
+    }
+
+    /// When it is for a counter: at this moment, if the time was not set between them, else now, and the counter is brought up to
+    /// that. As the counter is held, it is never ahead of what is read here.
+    fn brought_to(&self, moment: Moment, counter: &mut Counter) -> LedgerTime {
+        if counter.steps == moment.steps {
+            return moment.at;
+        }
+        let now = self.moment();
+        if counter.steps != now.steps {
+            let (from, to) = *self.set.read().unwrap_or_else(PoisonError::into_inner);
+            counter.step(from, to);
+            counter.steps = now.steps;
+        }
+        now.at
     }
 
     /// The calendar's time.
@@ -111,11 +149,15 @@ impl Ledger {
 
     /// Sets the time to `to`, which is what the others go by. What was spent stays as old as it was.
     pub(super) fn step(&self, to: LedgerTime) {
-        let from = self.now();
+        let _one = self.setting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Moment { at: from, steps } = self.moment();
+        *self.set.write().unwrap_or_else(PoisonError::into_inner) = (from, to);
         let passed = millis(self.clock.now().saturating_duration_since(self.anchor));
-        self.base_ms.store(to.0.saturating_sub(passed), Ordering::Relaxed);
+        let base = (to.0.saturating_sub(passed) << STEP_BITS) | u64::from(steps.wrapping_add(1));
+        self.base.store(base, Ordering::Release);
+        // Those that a call comes to sooner are brought up to it by that.
         for mut counter in self.counters.iter_mut() {
-            counter.step(from, to);
+            self.brought_to(self.moment(), &mut counter);
         }
         self.enqueue_where(|_| true);
     }
@@ -142,9 +184,10 @@ impl Ledger {
         claim: &Claim,
         estimate: NanoUsd,
         company: Company,
-        at: LedgerTime,
+        moment: Moment,
     ) -> (Local, Room) {
-        let mut counter = self.counters.entry(claim.key).or_insert_with(|| self.begin(product, claim, at));
+        let mut counter = self.counters.entry(claim.key).or_insert_with(|| self.begin(product, claim));
+        let at = self.brought_to(moment, &mut counter);
         counter.touch(claim.limit, at);
         let local = counter.admit(estimate, at, company);
         let room = counter.standing_at(at).room(at);
@@ -167,15 +210,16 @@ impl Ledger {
         estimate: NanoUsd,
         actual: NanoUsd,
         warn_at: f64,
-        at: LedgerTime,
+        moment: Moment,
     ) -> Option<(Crossed, Room)> {
         let mut counter = match self.counters.get_mut(&claim.key) {
             Some(counter) => counter,
             None if actual > NanoUsd::ZERO => {
-                self.counters.entry(claim.key).or_insert_with(|| self.begin(product, claim, at))
+                self.counters.entry(claim.key).or_insert_with(|| self.begin(product, claim))
             }
             None => return None,
         };
+        let at = self.brought_to(moment, &mut counter);
         let crossed = counter.settle(estimate, actual, at, warn_at);
         let room = counter.standing_at(at).room(at);
         let wants = self.audience == Audience::Others && !counter.queued;
@@ -190,12 +234,15 @@ impl Ledger {
 
     /// Begins a counter that is not there.
     pub(super) fn ensure(&self, product: &ProductName, claim: &Claim) {
-        let at = self.now();
-        self.counters.entry(claim.key).or_insert_with(|| self.begin(product, claim, at)).touch(claim.limit, at);
+        let mut counter = self.counters.entry(claim.key).or_insert_with(|| self.begin(product, claim));
+        let at = self.brought_to(self.moment(), &mut counter);
+        counter.touch(claim.limit, at);
     }
 
-    fn begin(&self, product: &ProductName, claim: &Claim, at: LedgerTime) -> Counter {
+    fn begin(&self, product: &ProductName, claim: &Claim) -> Counter {
+        let Moment { at, steps } = self.moment();
         let mut counter = Counter::new(claim.key.length(), claim.limit, at);
+        counter.steps = steps;
         counter.limit_number = self.number_of(product, claim);
         counter
     }
@@ -218,11 +265,11 @@ impl Ledger {
 
     /// Of each limit, how much of it is used where it is used most.
     pub(super) fn uses(&self) -> Vec<LimitUse> {
-        let at = self.now();
         let limits = self.limits.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut shares = vec![0.0_f64; limits.len()];
         for counter in &self.counters {
             let mut counter = *counter;
+            let at = self.brought_to(self.moment(), &mut counter);
             if let Some(share) = shares.get_mut(usize::from(counter.limit_number)) {
                 *share = share.max(counter.standing_at(at).used_share(at));
             }
@@ -233,8 +280,10 @@ impl Ledger {
 
     /// Changes a counter, if it is there.
     pub(super) fn with<T>(&self, key: CounterKey, change: impl FnOnce(&mut Counter, LedgerTime) -> T) -> Option<T> {
-        let at = self.now();
-        self.counters.get_mut(&key).map(|mut counter| change(&mut counter, at))
+        self.counters.get_mut(&key).map(|mut counter| {
+            let at = self.brought_to(self.moment(), &mut counter);
+            change(&mut counter, at)
+        })
     }
 
     /// Notes that a counter has something to tell.
@@ -323,9 +372,11 @@ impl Ledger {
 
     /// Drops counters that say nothing any more.
     pub(super) fn expire(&self) {
-        let at = self.now();
         let before = self.counters.len();
-        self.counters.retain(|_, counter| !counter.is_idle(at));
+        self.counters.retain(|_, counter| {
+            let at = self.brought_to(self.moment(), counter);
+            !counter.is_idle(at)
+        });
         // While Redis is gone the queue is not told, and would keep what is no more.
         if self.counters.len() < before {
             self.queue().retain(|key| self.counters.contains_key(key));

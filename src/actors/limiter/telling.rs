@@ -1,19 +1,22 @@
 //! Tells the other instances what was spent here, by way of Redis, and learns what they spent.
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::Shared;
 use crate::limits::counter::Company;
 use crate::limits::scope::CounterKey;
+use crate::limits::window::WindowLength;
 use crate::money::NanoUsd;
 use crate::store::counters::{Answers, Batch, CountersError, Look, Roll, Seen};
 
 /// Counters that are told of in one pipeline.
 const MOST: usize = 256;
 
-/// How far this instance's time may be from Redis's before it takes that over: the first time, and later, in milliseconds.
+/// How far this instance's time may be from Redis's before it takes that over, beside what the question took: the first time, and
+/// later, in milliseconds. A part of the shortest window, so that instances are in one bucket most of the time.
 const FIRST_APART_MS: u64 = 50;
-const APART_MS: u64 = 2_000;
+const APART_MS: u64 = WindowLength::SHORTEST_MS / 4;
 
 impl Shared {
     /// Whether Redis is out of reach.
@@ -33,9 +36,10 @@ impl Shared {
     /// Says that this instance is there, and hears who else is. `true` if Redis answered.
     pub(super) async fn meet(&self) -> bool {
         let Some(counters) = &self.counters else { return false };
+        let asked = Instant::now();
         match counters.heartbeat().await {
             Ok(roll) => {
-                self.met(&roll);
+                self.met(&roll, asked.elapsed());
                 true
             }
             Err(error) => {
@@ -45,12 +49,14 @@ impl Shared {
         }
     }
 
-    pub(super) fn met(&self, roll: &Roll) {
+    /// Somebody is there, who answered after `took`.
+    pub(super) fn met(&self, roll: &Roll, took: Duration) {
         let was_gone = self.gone.swap(false, Ordering::Relaxed);
         let is_first = self.ledger.company() == Company::Alone;
         let now = self.ledger.now();
         let apart = now.0.abs_diff(roll.time.0);
-        if apart > if is_first { FIRST_APART_MS } else { APART_MS } {
+        let may_be = if is_first { FIRST_APART_MS } else { APART_MS };
+        if u128::from(apart) > u128::from(may_be) + took.as_millis() {
             tracing::info!(apart_ms = apart, "taking over Redis's time");
             self.ledger.step(roll.time);
         }

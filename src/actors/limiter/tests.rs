@@ -1,9 +1,10 @@
 //! The handle without Redis: concurrency, estimates, shadows, and what a dropped reservation leaves.
 
 use std::rc::Rc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 
 use super::keeper::Break;
@@ -186,18 +187,18 @@ fn a_hundred_thousand_users_fit_in_a_hundred_megabytes_and_expire() {
     for user in 0..100_000 {
         let scope = Scope { end_user: EndUser::Owner(UserId(user)), ..scope("") };
         for claim in scope.claims(&config.products["llm_gateway"], &config.limits) {
-            ledger.admit(&scope.product, &claim, CENT, Company::Alone, ledger.now());
-            ledger.settle(&scope.product, &claim, CENT, CENT, 0.8, ledger.now());
+            ledger.admit(&scope.product, &claim, CENT, Company::Alone, ledger.moment());
+            ledger.settle(&scope.product, &claim, CENT, CENT, 0.8, ledger.moment());
         }
     }
     assert_eq!(ledger.len(), 200_000);
     // A hash table is at least seven sixteenths full after it has grown.
     let bytes = ledger.len() * (size_of::<(CounterKey, Counter)>() + 1) * 16 / 7;
     assert!(bytes < 100_000_000, "{bytes} bytes");
-    clock.advance(std::time::Duration::from_secs(3 * 3600));
+    clock.advance(Duration::from_secs(3 * 3600));
     ledger.expire();
     assert_eq!(ledger.len(), 100_000, "those of the longer window are needed still");
-    clock.advance(std::time::Duration::from_secs(2 * 24 * 3600));
+    clock.advance(Duration::from_secs(2 * 24 * 3600));
     ledger.expire();
     assert_eq!(ledger.len(), 0);
 }
@@ -210,13 +211,13 @@ fn counters_that_a_redis_that_is_gone_was_not_told_of_expire_too() {
     for user in 0..2_000 {
         let scope = Scope { end_user: EndUser::Owner(UserId(user)), ..scope("") };
         for claim in scope.claims(&config.products["llm_gateway"], &config.limits) {
-            ledger.admit(&scope.product, &claim, CENT, Company::Alone, ledger.now());
-            ledger.settle(&scope.product, &claim, CENT, CENT, 0.8, ledger.now());
+            ledger.admit(&scope.product, &claim, CENT, Company::Alone, ledger.moment());
+            ledger.settle(&scope.product, &claim, CENT, CENT, 0.8, ledger.moment());
         }
     }
     ledger.expire();
     assert_eq!((ledger.len(), ledger.queued()), (2_000, 2_000));
-    clock.advance(std::time::Duration::from_secs(3 * 3600));
+    clock.advance(Duration::from_secs(3 * 3600));
     ledger.expire();
     assert_eq!((ledger.len(), ledger.queued()), (0, 0));
 }
@@ -226,7 +227,7 @@ fn what_is_settled_on_a_counter_that_has_expired_is_not_lost() {
     let config = config("[{ per = 'user', usd = 1, window = '1h' }]");
     let ledger = Ledger::new(Clock::manual(SystemTime::now()), Audience::Others);
     let claim = scope("ann").claims(&config.products["llm_gateway"], &config.limits)[0];
-    ledger.settle(&scope("ann").product, &claim, NanoUsd::ZERO, CENT, 0.8, ledger.now());
+    ledger.settle(&scope("ann").product, &claim, NanoUsd::ZERO, CENT, 0.8, ledger.moment());
     let used = ledger.with(claim.key, |counter, at| counter.standing_at(at).spent.current);
     assert_eq!((used, ledger.queued()), (Some(CENT), 1));
 }
@@ -251,32 +252,84 @@ async fn what_was_being_told_when_the_actor_panics_is_told_anew() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), again).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), again).await.unwrap();
 }
 
 #[actix_rt::test]
 async fn a_step_of_redis_time_neither_frees_nor_holds_anybody_for_longer_than_a_window() {
     const DAY_MS: u64 = 24 * 3_600_000;
-    for step in [Step::Forwards, Step::Backwards] {
+    const ODD_MS: u64 = 17 * 60_000 + 333;
+    let far = [3 * DAY_MS, 3 * DAY_MS + ODD_MS, 3 * DAY_MS - ODD_MS, 2 * ODD_MS, 3_600_000, 3_700];
+    for (step, by) in far.iter().flat_map(|by| [(Step::Forwards, by), (Step::Backwards, by)]) {
         let clock = Clock::manual(SystemTime::now());
         let (limiter, product) = start_with("[{ per = 'user', usd = 1, window = '1h' }]", clock.clone());
         reserve(&limiter, &product, scope("ann"), DOLLAR).await.unwrap().settle(DOLLAR);
         let now = limiter.shared.ledger.now().0;
         let time = LedgerTime(match step {
-            Step::Forwards => now + 3 * DAY_MS,
-            Step::Backwards => now - 3 * DAY_MS,
+            Step::Forwards => now + by,
+            Step::Backwards => now - by,
         });
-        limiter.shared.met(&Roll { instances: 1, known: true, time });
+        limiter.shared.met(&Roll { instances: 1, known: true, time }, Duration::ZERO);
         // There is nobody to be asked.
         limiter.shared.ledger.set_company(Company::Alone);
         let fault = reserve(&limiter, &product, scope("ann"), CENT).await.unwrap_err();
         let after = fault.retry_after.unwrap();
-        assert!(after.as_secs() <= 3_700, "{step:?}: {after:?}");
+        // What was spent just now is gone after two windows at most, however the time was set.
+        assert!(after.as_secs() <= 3_600 + 3_700, "{step:?} by {by}: {after:?}");
         reserve(&limiter, &product, scope("bob"), CENT).await.unwrap();
 
         clock.advance(after);
         reserve(&limiter, &product, scope("ann"), CENT).await.unwrap();
     }
+}
+
+#[test]
+fn nothing_is_lost_while_the_time_is_set_and_calls_settle() {
+    let config = config("[{ per = 'user', usd = 1000, window = '1h' }]");
+    let ledger = Ledger::new(Clock::system(), Audience::Nobody);
+    let claims: Vec<_> = (0..200)
+        .map(|user| {
+            let scope = Scope { end_user: EndUser::Owner(UserId(user)), ..scope("") };
+            scope.claims(&config.products["llm_gateway"], &config.limits)[0]
+        })
+        .collect();
+    let product = ProductName::from("llm_gateway");
+    const ROUNDS: i64 = 200;
+    std::thread::scope(|threads| {
+        let calls = threads.spawn(|| {
+            for _ in 0..ROUNDS {
+                for claim in &claims {
+                    ledger.settle(&product, claim, NanoUsd::ZERO, CENT, 0.8, ledger.moment());
+                }
+            }
+        });
+        // By whole windows, so that what was spent stays in its bucket.
+        let mut hours = 1;
+        while !calls.is_finished() {
+            let now = ledger.now().0;
+            ledger.step(LedgerTime(if hours > 0 { now + 3 * 3_600_000 } else { now - 3 * 3_600_000 }));
+            hours = -hours;
+        }
+    });
+    for claim in &claims {
+        let spent = ledger.with(claim.key, |counter, at| counter.standing_at(at).spent).unwrap();
+        // Between two looks at the clock a part of a millisecond passes, by which it is moved.
+        let (sum, due) = ((spent.current + spent.previous).0, CENT.0 * ROUNDS);
+        assert!((sum - due).abs() <= due / 1_000, "{sum} and not {due}");
+    }
+}
+
+#[actix_rt::test]
+#[expect(clippy::panic, reason = "it is what is tested")]
+async fn a_panic_in_a_calls_path_gives_its_reservation_back() {
+    let (limiter, product) = start("[{ per = 'user', usd = 1, window = '1h' }]");
+    let call = async {
+        let _held = reserve(&limiter, &product, scope("ann"), CENT).await.unwrap();
+        panic!("as a bug would");
+    };
+    std::panic::AssertUnwindSafe(call).catch_unwind().await.unwrap_err();
+    let claims = limiter.claims(&scope("ann"), &product);
+    assert_eq!(limiter.headroom(&claims)[0].remaining, DOLLAR);
 }
 
 #[derive(Clone, Copy, Debug)]
