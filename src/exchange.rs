@@ -109,6 +109,8 @@ pub struct Call {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body, to the byte.
     pub body: Bytes,
+    /// The body's share of what all of them may hold: given back when nothing refers to it any more, or before.
+    pub room: Arc<Held>,
     /// When the request's head was there, by [`Clock::now`].
     pub received: std::time::Instant,
     /// How long the token's look-up took.

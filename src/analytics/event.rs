@@ -12,7 +12,7 @@ use self::identity::Identity;
 use self::json::Json;
 use self::second::Second;
 use self::sound::sound;
-use super::generation::{Content, Extent, Failure, Generation};
+use super::generation::{Content, Extent, Failure, Generation, LONGEST_SENTENCE, LONGEST_WORD, short};
 use crate::analytics::generation::Answer;
 use crate::dialect::Dialect;
 
@@ -38,12 +38,6 @@ const KEPT_ROOM: usize = 64 * 1024;
 
 /// Who says so.
 const LIBRARY: &str = "llm-gateway";
-
-/// The longest word that is taken over from a caller or a provider: a model's name, a reason to stop.
-const LONGEST_WORD: usize = 256;
-
-/// The longest sentence that is.
-const LONGEST_SENTENCE: usize = 4096;
 
 /// The largest usage that is shown as the provider wrote it, in bytes.
 const LARGEST_USAGE: usize = 16 * 1024;
@@ -185,18 +179,6 @@ fn own(generation: &Generation, identity: &Identity<'_>, json: &mut Json) {
             Content::Metadata | Content::Private => json.text(code),
         }
     }
-}
-
-/// The beginning of a text, of at most this many bytes.
-fn short(text: &str, most: usize) -> &str {
-    if text.len() <= most {
-        return text;
-    }
-    let mut end = most;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 #[cfg(test)]

@@ -14,6 +14,15 @@ use crate::dialect::seen::Seen;
 use crate::dialect::{Delivery, Dialect};
 use crate::ids::{ModelId, ProductName, ProviderName, RequestId, TeamId};
 
+/// The longest name of a model, a reason or a tier that is kept, in bytes.
+pub const LONGEST_WORD: usize = 256;
+
+/// The longest name of a user or a session that is kept, in bytes: more than any that PostHog would keep.
+pub const LONGEST_NAME: usize = 1024;
+
+/// The longest sentence that is kept, in bytes.
+pub const LONGEST_SENTENCE: usize = 4096;
+
 /// One call, as it ended. Bodies are held by reference: nothing is decoded or copied to make one.
 #[derive(Clone, Debug)]
 pub struct Generation {
@@ -174,8 +183,12 @@ impl Generation {
             Content::Held { request, answer } => request.len() + answer.held_bytes(),
             Content::Metadata | Content::Private => 0,
         };
+        let asked = &self.asked;
+        let named = [&asked.model, &asked.end_user, &asked.session, &self.seen.unsaid];
+        let named: usize = named.into_iter().flatten().map(String::len).sum();
+        let failure = self.end.failure.as_ref().map_or(0, |failure| failure.message.len());
         // What the small strings and the usage take, too.
-        size_of::<Self>() + 1024 + headers + content
+        size_of::<Self>() + 1024 + headers + named + failure + content
     }
 
     /// Whom the call was for, as far as its caller said so and was to be believed: an OAuth token is its user's.
@@ -195,5 +208,25 @@ impl Answer {
             Self::Whole(body) => body.len(),
             Self::Stream { pieces, .. } => pieces.iter().map(|piece| piece.len() + size_of::<Bytes>()).sum(),
         }
+    }
+}
+
+/// The beginning of a text, of at most this many bytes.
+pub fn short(text: &str, most: usize) -> &str {
+    if text.len() <= most {
+        return text;
+    }
+    let mut end = most;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// Cuts a text down to its [beginning](short). What is short already stays where it is.
+pub fn shorten(text: &mut String, most: usize) {
+    if text.len() > most {
+        // Without the room that the rest had.
+        *text = short(text, most).to_owned();
     }
 }

@@ -14,7 +14,7 @@ pub struct MemoryBound {
 #[derive(Debug)]
 pub struct Held {
     memory: Arc<MemoryBound>,
-    bytes: usize,
+    bytes: AtomicUsize,
 }
 
 impl MemoryBound {
@@ -30,7 +30,7 @@ impl MemoryBound {
 
     /// A call that holds nothing yet.
     pub fn begin(self: &Arc<Self>) -> Held {
-        Held { memory: self.clone(), bytes: 0 }
+        Held { memory: self.clone(), bytes: AtomicUsize::new(0) }
     }
 }
 
@@ -43,14 +43,20 @@ impl Held {
             self.memory.held.fetch_sub(more, Ordering::Relaxed);
             return false;
         }
-        self.bytes += more;
+        *self.bytes.get_mut() += more;
         true
+    }
+
+    /// Gives back all of it, for who counts it elsewhere from now on.
+    pub fn release(&self) {
+        let bytes = self.bytes.swap(0, Ordering::Relaxed);
+        self.memory.held.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.memory.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.release();
     }
 }
 
@@ -70,5 +76,17 @@ mod tests {
         assert_eq!(memory.held(), 40);
         drop(two);
         assert_eq!(memory.held(), 0);
+    }
+
+    #[test]
+    fn what_was_given_back_is_not_given_back_again() {
+        let memory = Arc::new(MemoryBound::new(100));
+        let mut one = memory.begin();
+        let mut two = memory.begin();
+        assert!(one.grow(60) && two.grow(40));
+        one.release();
+        assert_eq!(memory.held(), 40);
+        drop(one);
+        assert_eq!(memory.held(), 40);
     }
 }

@@ -10,7 +10,10 @@ use actix_http::header::{HeaderName, HeaderValue};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::analytics::generation::{Answer, Asked, Content, End, Extent, Generation, Preference, Served, Timings};
+use crate::analytics::generation::{
+    Answer, Asked, Content, End, Extent, Generation, LONGEST_NAME, LONGEST_SENTENCE, LONGEST_WORD, Preference, Served,
+    Timings, short, shorten,
+};
 use crate::auth::principal::{Credential, Principal};
 use crate::catalog::cost::Cost;
 use crate::config::Config;
@@ -44,6 +47,8 @@ pub struct Record {
     content: Content,
     stream: Option<Stream>,
     verdict: Verdict,
+    /// The body's share of what bodies of calls under way may hold.
+    room: Arc<Held>,
 }
 
 /// Where the call went.
@@ -113,11 +118,15 @@ impl Record {
             headers: hints(&call.headers),
             dialect: call.dialect,
             delivery: from_path.map_or(Delivery::Whole, |(_, delivery)| *delivery),
-            asked: Asked { model: from_path.map(|(model, _)| model.clone()), ..Asked::default() },
+            asked: Asked {
+                model: from_path.map(|(model, _)| short(model, LONGEST_WORD).to_owned()),
+                ..Asked::default()
+            },
             planned: None,
             content,
             stream: None,
             verdict: Verdict::Counts,
+            room: Arc::clone(&call.room),
         }))
     }
 
@@ -127,9 +136,13 @@ impl Record {
             self.delivery = Delivery::Events;
         }
         self.asked = Asked {
-            model: asked.model.as_ref().map(|field| field.text.clone()).or_else(|| self.asked.model.take()),
-            end_user: named_user.map(str::to_owned),
-            session: asked.session.clone(),
+            model: asked
+                .model
+                .as_ref()
+                .map(|field| short(&field.text, LONGEST_WORD).to_owned())
+                .or_else(|| self.asked.model.take()),
+            end_user: named_user.map(|user| short(user, LONGEST_NAME).to_owned()),
+            session: asked.session.as_deref().map(|session| short(session, LONGEST_NAME).to_owned()),
             temperature: asked.temperature,
             max_output_tokens: asked.max_output_tokens,
         };
@@ -192,14 +205,17 @@ impl Record {
     }
 
     /// Hands the call in.
-    pub fn hand_in(self, gateway: &Gateway, account: Account<'_>) {
+    pub fn hand_in(self, gateway: &Gateway, mut account: Account<'_>) {
         if self.verdict == Verdict::Refused || account.fault == Some(FaultKind::ModelNotAllowed) {
             return;
         }
+        bound(&mut account);
         let mut content = self.content;
         if let (Content::Held { answer, .. }, Some(stream)) = (&mut content, self.stream) {
             *answer = Answer::Stream { pieces: stream.pieces, extent: stream.extent };
         }
+        // The call is over; from here on, its body counts for the analytics' buffer.
+        self.room.release();
         let now = gateway.clock.wall();
         gateway.analytics.record(Box::new(Generation {
             uuid: account.request_id.unique().unwrap_or_else(Uuid::now_v7),
@@ -234,6 +250,15 @@ impl Planned {
             choice: self.choice,
         }
     }
+}
+
+/// Keeps no more of what others have named than an event shows.
+fn bound(account: &mut Account<'_>) {
+    let seen = &mut account.seen;
+    let words = [&mut seen.model, &mut seen.response_id, &mut seen.finish, &mut seen.service_tier];
+    words.into_iter().flatten().for_each(|word| shorten(word, LONGEST_WORD));
+    let failure = account.end.failure.as_mut().map(|failure| &mut failure.message);
+    seen.unsaid.iter_mut().chain(failure).for_each(|sentence| shorten(sentence, LONGEST_SENTENCE));
 }
 
 /// The headers that speak of the event.

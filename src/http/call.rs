@@ -107,7 +107,7 @@ async fn serve(
         Target::Usage => return Ok(usage::show(request, state, &caller).await),
         Target::Call(target) => target,
     };
-    let body = extract::body(request, payload, state).await?;
+    let (body, room) = extract::body(request, payload, state).await?;
     let call = Call {
         request_id: request_id.clone(),
         product: caller.product,
@@ -119,6 +119,7 @@ async fn serve(
         query: without_credentials(request.query_string()),
         headers: without_credential_headers(request.headers()),
         body,
+        room,
         received,
         auth_took,
     };

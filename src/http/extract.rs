@@ -83,11 +83,16 @@ pub fn token(request: &HttpRequest, route: &Route<'_>) -> Result<Token, Fault> {
     token::pick(presented)
 }
 
-/// The whole body, within the limits of size, time and memory. It counts as held until the last copy of it is dropped.
+/// The whole body, within the limits of size, time and memory, and what it holds of that: until the last copy of it is dropped, or
+/// it is released before.
 ///
 /// # Errors
 /// 413, 408, 415, 400 for a body that ended early, and 503 when all bodies together would hold too much.
-pub async fn body(request: &HttpRequest, mut payload: web::Payload, state: &State) -> Result<Bytes, Refused> {
+pub async fn body(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    state: &State,
+) -> Result<(Bytes, Arc<Held>), Refused> {
     let config = state.gateway.config.load();
     let (limit, patience) = (config.server.body_limit, config.server.body_timeout);
     drop(config);
@@ -104,7 +109,10 @@ pub async fn body(request: &HttpRequest, mut payload: web::Payload, state: &Stat
         return Err(Refused { fault: no_room(), unread: Some(payload) });
     }
     match tokio::time::timeout(patience, collect(&mut payload, limit, declared, &mut held)).await {
-        Ok(Ok(text)) => Ok(Bytes::from_owner(HeldBody { text, _held: held })),
+        Ok(Ok(text)) => {
+            let held = Arc::new(held);
+            Ok((Bytes::from_owner(HeldBody { text, _held: Arc::clone(&held) }), held))
+        }
         Ok(Err(Unreadable::NoRoom)) => Err(Refused { fault: no_room(), unread: Some(payload) }),
         Ok(Err(Unreadable::TooLarge)) => Err(Refused { fault: too_large(limit), unread: Some(payload) }),
         Ok(Err(Unreadable::Cut)) => {
@@ -146,7 +154,7 @@ enum Unreadable {
 /// A body, and its share of what bodies may hold.
 struct HeldBody {
     text: Bytes,
-    _held: Held,
+    _held: Arc<Held>,
 }
 
 impl AsRef<[u8]> for HeldBody {

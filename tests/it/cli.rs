@@ -76,6 +76,14 @@ fn check_shows_what_would_run_and_hides_what_opens_doors() {
 }
 
 #[test]
+fn check_says_that_without_a_key_there_are_no_events() {
+    let ended = run(&["check"], &[("LLM_GATEWAY_DATABASE_URL", "postgres://gateway@db.internal/posthog")]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let analytics = ended.stdout.split("analytics\n").nth(1).unwrap();
+    insta::assert_snapshot!(analytics, @"  off         LLM_GATEWAY_POSTHOG_API_KEY is not set");
+}
+
+#[test]
 fn settings_that_cannot_be_used_end_with_78_and_one_sentence() {
     let ended = run(&["check"], &[]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""));

@@ -4,10 +4,10 @@
 
 use std::borrow::Cow;
 
+use super::LIBRARY;
 use super::identity::Person;
 use super::json::Json;
-use super::{LIBRARY, LONGEST_SENTENCE, LONGEST_WORD, short};
-use crate::analytics::generation::{Content, Generation, Preference, Served};
+use crate::analytics::generation::{Content, Generation, LONGEST_SENTENCE, LONGEST_WORD, Preference, Served, short};
 use crate::catalog::cost::Provenance;
 use crate::dialect::{Delivery, Dialect, Operation, address};
 use crate::ids::{ProductName, TeamId};
@@ -182,7 +182,7 @@ impl<'g> View<'g> {
     /// Which model served, and where.
     fn model(self, json: &mut Json) {
         let served = self.generation.served.as_ref();
-        if let Some(model) = served.map(|served| served.model.as_str()).or(self.asked()) {
+        if let Some(model) = served.map(|served| short(served.model.as_str(), LONGEST_WORD)).or(self.asked()) {
             json.member("$ai_model", model);
             json.member("$ai_span_name", &format!("{} {model}", operation(self.generation.dialect)));
         }
@@ -203,7 +203,7 @@ impl<'g> View<'g> {
         json.member("$ai_provider", served.provider.as_str());
         if let Some(base) = &served.base_url {
             json.member("$ai_base_url", base.as_str());
-            json.member("$ai_request_url", &request_url(served, base.as_str()));
+            json.member("$ai_request_url", short(&request_url(served, base.as_str()), LONGEST_SENTENCE));
         }
         let is_fallback = match served.choice {
             Preference::First => false,

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::common::operation;
 use super::hints::Hints;
 use super::identity::Identity;
-use crate::analytics::generation::Generation;
+use crate::analytics::generation::{Generation, LONGEST_WORD, short};
 use crate::ids::ProviderName;
 
 /// `SPAN_KIND_CLIENT`.
@@ -34,6 +34,7 @@ pub fn span(generation: &Generation) -> Vec<u8> {
     let (trace, span) = (trace_id(&identity.trace), span_id(generation.uuid));
     let model = generation.asked.model.as_deref();
     let model = model.or_else(|| generation.served.as_ref().map(|served| served.model.as_str())).unwrap_or("unknown");
+    let model = short(model, LONGEST_WORD);
     let end = generation.timestamp.checked_add(generation.timings.latency).unwrap_or(generation.timestamp);
     let mut written = json!({
         "traceId": trace,
@@ -90,11 +91,11 @@ fn attributes(generation: &Generation, identity: &Identity<'_>, model: &str) -> 
     add("gen_ai.request.temperature", generation.asked.temperature.map(|number| json!({"doubleValue": number})));
     add("gen_ai.request.max_tokens", generation.asked.max_output_tokens.map(whole));
     let seen = &generation.seen;
-    add("gen_ai.response.id", seen.response_id.as_deref().map(text));
-    add("gen_ai.response.model", seen.model.as_deref().map(text));
+    add("gen_ai.response.id", seen.response_id.as_deref().map(word));
+    add("gen_ai.response.model", seen.model.as_deref().map(word));
     add(
         "gen_ai.response.finish_reasons",
-        seen.finish.as_deref().map(|reason| json!({"arrayValue": {"values": [text(reason)]}})),
+        seen.finish.as_deref().map(|reason| json!({"arrayValue": {"values": [word(reason)]}})),
     );
     if let Some(usage) = &seen.usage {
         add("gen_ai.usage.input_tokens", usage.input.map(whole));
@@ -142,6 +143,11 @@ fn attribute(name: &str, value: Value) -> Value {
 
 fn text(value: &str) -> Value {
     json!({"stringValue": value})
+}
+
+/// One of a caller's or a provider's making.
+fn word(value: &str) -> Value {
+    text(short(value, LONGEST_WORD))
 }
 
 fn whole(number: u64) -> Value {

@@ -371,3 +371,76 @@ fn a_body_that_is_no_json_gives_an_event_without_content() {
         }
     }
 }
+
+/// A call, and one for each field that the parts in common depend on, which differs in that one only.
+fn alike_but_for_one_field() -> Vec<Generation> {
+    let base = || {
+        let mut call = whole(Dialect::OpenAiChat, &json!({"messages": []}), &json!({"choices": []}));
+        call.cost = Some(Cost { amount: NanoUsd(5), provenance: Provenance::Computed, parts: None });
+        call
+    };
+    let served = |change: fn(&mut Served)| {
+        let mut call = base();
+        change(call.served.as_mut().unwrap());
+        call
+    };
+    let with = |change: fn(&mut Generation)| {
+        let mut call = base();
+        change(&mut call);
+        call
+    };
+    vec![
+        base(),
+        with(|call| call.product = ProductName::from("code")),
+        with(|call| call.team = Some(TeamId(4))),
+        with(|call| call.team = None),
+        with(|call| {
+            let mut caller = (*call.caller).clone();
+            caller.distinct_id = None;
+            call.caller = Arc::new(caller);
+        }),
+        with(|call| call.dialect = Dialect::Gemini),
+        with(|call| call.delivery = Delivery::Events),
+        with(|call| call.asked.model = Some("another".to_owned())),
+        with(|call| call.asked.model = None),
+        with(|call| call.asked.temperature = Some(0.5)),
+        with(|call| call.asked.temperature = Some(0.25)),
+        with(|call| call.asked.max_output_tokens = Some(9)),
+        with(|call| call.served = None),
+        served(|served| served.provider = ProviderName::from("other")),
+        served(|served| served.model = ModelId::from("other")),
+        served(|served| served.dialect = Dialect::Anthropic),
+        served(|served| served.base_url = None),
+        served(|served| served.base_url = Some("https://other.example.com/v1".parse().unwrap())),
+        served(|served| served.ignored = Some(HeaderValue::from_static("top_k"))),
+        served(|served| served.choice = Preference::Fallback),
+        with(|call| call.seen.model = Some("answered".to_owned())),
+        with(|call| call.seen.unsaid = Some("logprobs".to_owned())),
+        with(|call| call.seen.finish = Some("length".to_owned())),
+        with(|call| call.seen.service_tier = Some("flex".to_owned())),
+        with(|call| call.cost = None),
+        with(|call| call.cost = Some(Cost { amount: NanoUsd(5), provenance: Provenance::Default, parts: None })),
+        with(|call| call.end.status = 500),
+        with(|call| call.end.failure = Some(Failure { code: "internal", message: "no".to_owned() })),
+        with(|call| call.end.failure = Some(Failure { code: "upstream_error", message: "no".to_owned() })),
+        with(|call| call.content = Content::Metadata),
+        with(|call| call.content = Content::Private),
+    ]
+}
+
+#[test]
+fn one_writer_never_tells_one_calls_field_of_another() {
+    let calls = alike_but_for_one_field();
+    let alone: Vec<Vec<u8>> = calls.iter().map(|call| Writer::default().event(call).to_vec()).collect();
+    for (at, one) in alone.iter().enumerate() {
+        assert!(!alone[..at].contains(one), "call {at} differs from no other");
+    }
+    let mut writer = Writer::default();
+    // Each after each other one, and all again in the other order.
+    for first in 0..calls.len() {
+        for second in (0..calls.len()).chain((0..first).rev()) {
+            assert_eq!(writer.event(&calls[first]), alone[first], "call {first}");
+            assert_eq!(writer.event(&calls[second]), alone[second], "call {second} after {first}");
+        }
+    }
+}

@@ -94,8 +94,13 @@ fn what_callers_and_providers_name_is_bounded() {
     call.seen.finish = Some(long.clone());
     call.seen.service_tier = Some(long.clone());
     call.seen.usage = Some(Usage { original: Some(Opaque::new(Dialect::OpenAiChat, json!(long))), ..Usage::default() });
-    call.end.failure = Some(Failure { code: "invalid_value", message: long });
-    assert!(event(&call).len() < 10_000);
+    call.end.failure = Some(Failure { code: "invalid_value", message: long.clone() });
+    call.seen.response_id = Some(long.clone());
+    call.served.as_mut().unwrap().model = ModelId::from(long.as_str());
+    assert!(event(&call).len() < 16_000, "{}", event(&call).len());
+    let span = crate::analytics::event::span::span(&call);
+    assert!(span.len() < 8_000, "{}", span.len());
+    assert!(call.held_bytes() > 3 * long.len(), "what is held counts");
 }
 
 /// Strings as JSON spells them, piece by piece.

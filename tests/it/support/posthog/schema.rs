@@ -52,7 +52,9 @@ enum Kind {
     Boolean,
     Object,
     Array,
-    /// A text or an object: what `$ai_input` may be.
+    /// A list of objects with a role and, unless they are items of Responses with a type, a content.
+    Messages,
+    /// A text or a list: what `$ai_instructions` may be.
     Any,
 }
 
@@ -70,8 +72,13 @@ const PROPERTIES: &[(&str, Kind, bool)] = &[
     ("$ai_span_name", Kind::Text, false),
     ("$ai_model", Kind::Text, false),
     ("$ai_provider", Kind::Text, false),
-    ("$ai_input", Kind::Any, false),
-    ("$ai_output_choices", Kind::Array, false),
+    ("$ai_input", Kind::Messages, false),
+    ("$ai_output_choices", Kind::Messages, false),
+    ("$ai_instructions", Kind::Any, false),
+    ("$ai_usage", Kind::Object, false),
+    ("$ai_web_search_count", Kind::Whole, false),
+    ("$ai_web_search_cost_usd", Kind::Number, false),
+    ("$ai_service_tier", Kind::Text, false),
     ("$ai_tools", Kind::Array, false),
     ("$ai_input_tokens", Kind::Whole, false),
     ("$ai_output_tokens", Kind::Whole, false),
@@ -88,7 +95,7 @@ const PROPERTIES: &[(&str, Kind, bool)] = &[
     ("$ai_base_url", Kind::Text, false),
     ("$ai_request_url", Kind::Text, false),
     ("$ai_is_error", Kind::Boolean, false),
-    ("$ai_error", Kind::Any, false),
+    ("$ai_error", Kind::Text, false),
     ("$ai_temperature", Kind::Number, false),
     ("$ai_max_tokens", Kind::Whole, false),
     ("$ai_stop_reason", Kind::Text, false),
@@ -98,6 +105,18 @@ const PROPERTIES: &[(&str, Kind, bool)] = &[
     ("$process_person_profile", Kind::Boolean, false),
     ("$groups", Kind::Object, false),
     ("team_id", Kind::Whole, false),
+    ("llm_gateway_request_id", Kind::Text, true),
+    ("llm_gateway_capture", Kind::Text, true),
+    ("llm_gateway_model_asked", Kind::Text, false),
+    ("llm_gateway_model_answered", Kind::Text, false),
+    ("llm_gateway_fallback_used", Kind::Boolean, false),
+    ("llm_gateway_ignored_fields", Kind::Array, false),
+    ("llm_gateway_cost_provenance", Kind::Text, false),
+    ("llm_gateway_error_code", Kind::Text, false),
+    ("llm_gateway_overhead", Kind::Number, false),
+    ("llm_gateway_unreadable", Kind::Boolean, false),
+    ("llm_gateway_output_incomplete", Kind::Boolean, false),
+    ("llm_gateway_cut", Kind::Text, false),
 ];
 
 /// The same of a limit's warning.
@@ -170,11 +189,9 @@ fn event(value: &Value) -> Result<Event, String> {
             Some(value) => expect(kind.allows(value), || format!("{name} is no {kind:?}: {value}"))?,
         }
     }
-    for name in properties.keys().filter(|name| name.starts_with('$')) {
-        let known = known.iter().any(|(known, ..)| known == name);
-        // Names of the vendors' own that PostHog shows as they are.
-        let is_passed = name.starts_with("$feature/") || name.starts_with("$ai_");
-        expect(known || is_passed, || format!("{name} is a name that PostHog keeps for itself"))?;
+    for name in properties.keys().filter(|name| name.starts_with('$') || name.starts_with("llm_gateway_")) {
+        let is_known = known.iter().any(|(known, ..)| known == name) || name.starts_with("$feature/");
+        expect(is_known, || format!("{name} is no name that PostHog knows, nor one of the gateway's"))?;
     }
     Ok(Event { uuid, event, distinct_id, timestamp, properties: properties.clone() })
 }
@@ -188,9 +205,15 @@ impl Kind {
             Self::Boolean => value.is_boolean(),
             Self::Object => value.is_object(),
             Self::Array => value.is_array(),
-            Self::Any => !value.is_null(),
+            Self::Messages => value.as_array().is_some_and(|messages| messages.iter().all(is_message)),
+            Self::Any => value.is_string() || value.is_array(),
         }
     }
+}
+
+fn is_message(value: &Value) -> bool {
+    let is_item = value["type"].is_string();
+    value.is_object() && (is_item || (value["role"].is_string() && value.get("content").is_some()))
 }
 
 fn text(value: Option<&Value>, name: &str) -> Result<String, String> {
