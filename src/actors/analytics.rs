@@ -17,6 +17,7 @@ use self::clerk::{Break, Clerk, Close};
 use self::counts::{Counts, Dropped};
 use self::desk::{Desk, Writes};
 use self::queue::FileState;
+use self::returns::{Home, Returns};
 pub use self::standing::Standing;
 use crate::actors::guarded::{self, Vitals};
 use crate::actors::report::ActorReport;
@@ -33,6 +34,7 @@ mod counts;
 mod courier;
 mod desk;
 mod queue;
+mod returns;
 mod spans;
 pub mod standing;
 
@@ -50,7 +52,7 @@ pub struct Analytics {
 #[derive(Debug)]
 enum Entry {
     /// Large, and moved several times.
-    Call(Box<Generation>),
+    Call(Box<Generation>, Home),
     Warning(LimitWarning),
 }
 
@@ -62,6 +64,8 @@ struct Shared {
     wants_warnings: bool,
     is_closed: AtomicBool,
     buffer: Buffer<Entry>,
+    /// Calls whose events are written.
+    returns: Returns<Entry>,
     /// The first one lies in the buffer.
     begun: Notify,
     /// The buffer is half full.
@@ -90,6 +94,7 @@ impl Analytics {
             wants_warnings: settings.api_key.is_some(),
             is_closed: AtomicBool::new(false),
             buffer: Buffer::new(Load { events: settings.buffer_events, bytes: settings.buffer_bytes }),
+            returns: Returns::new(),
             begun: Notify::new(),
             pressed: Notify::new(),
             counts: Counts::default(),
@@ -113,7 +118,9 @@ impl Analytics {
     /// Hands in a call that has ended. Never waits; what there is no room for is dropped and counted.
     pub fn record(&self, generation: Box<Generation>) {
         if self.shared.is_on {
-            self.hand_in(Entry::Call(generation));
+            let home = Home::here();
+            self.hand_in(Entry::Call(generation, home));
+            drop(self.shared.returns.take(home));
         }
     }
 
@@ -195,7 +202,7 @@ impl Analytics {
 impl Entry {
     fn held_bytes(&self) -> usize {
         match self {
-            Self::Call(generation) => generation.held_bytes(),
+            Self::Call(generation, _) => generation.held_bytes(),
             Self::Warning(warning) => warning.held_bytes(),
         }
     }

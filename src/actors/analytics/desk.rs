@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::buffer::Load;
 use super::counts::Dropped;
 use super::queue::{Head, Lost, Queue};
+use super::returns::Home;
 use super::spans::{Collector, Spans};
 use super::{Entry, Shared};
 use crate::analytics::event::Writer;
@@ -29,6 +30,9 @@ const PACK_BYTES: usize = 512 * 1024;
 
 /// How often the file is looked after.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
+
+/// The largest calls that are given back to where they were made; larger ones are freed at once.
+const RETURNED_BYTES: usize = 8 * 1024;
 
 /// How often it is logged that events were dropped.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
@@ -69,11 +73,24 @@ pub(super) enum Writes {
     EventAndSpan,
 }
 
+/// Calls whose events are written, by where they were made: by few threads.
+#[derive(Default)]
+struct Written(Vec<(Home, Vec<Entry>)>);
+
 /// What was last said about dropped events.
 #[derive(Debug, Default)]
 struct Complaint {
     said: Option<Instant>,
     dropped: Vec<(&'static str, u64)>,
+}
+
+impl Written {
+    fn add(&mut self, home: Home, entry: Entry) {
+        match self.0.iter_mut().find(|(other, _)| *other == home) {
+            Some((_, some)) => some.push(entry),
+            None => self.0.push((home, vec![entry])),
+        }
+    }
 }
 
 impl Desk {
@@ -138,24 +155,34 @@ impl Desk {
     fn pack(&self) -> Option<(Option<Pack>, Load)> {
         let mut packer = self.packer.borrow_mut();
         let mut done = Load::default();
+        let mut written = Written::default();
         while packer.events() < PACK_EVENTS && packer.len() < PACK_BYTES {
             let next = self.taken.borrow_mut().pop_front();
             let Some(entry) = next else { break };
+            let held = entry.held_bytes();
             done.events += 1;
-            done.bytes += entry.held_bytes();
+            done.bytes += held;
             if self.writes == Writes::EventAndSpan
-                && let Entry::Call(generation) = &entry
+                && let Entry::Call(generation, _) = &entry
             {
                 let is_written = survives(|| self.spans.push(span(generation)));
                 self.shared.counts.spans_dropped(u64::from(!is_written));
             }
             if self.settings.api_key.is_some() {
                 let is_written = survives(|| match &entry {
-                    Entry::Call(generation) => packer.add(self.writer.borrow_mut().event(generation)),
+                    Entry::Call(generation, _) => packer.add(self.writer.borrow_mut().event(generation)),
                     Entry::Warning(warning) => packer.add(&warning.event()),
                 });
                 self.shared.counts.dropped(Dropped::Panicked, u64::from(!is_written));
             }
+            if let Entry::Call(_, home) = entry
+                && held <= RETURNED_BYTES
+            {
+                written.add(home, entry);
+            }
+        }
+        for (home, some) in written.0 {
+            self.shared.returns.give(home, some);
         }
         (done.events > 0).then(|| ((!packer.is_empty()).then(|| packer.pack()), done))
     }
@@ -168,6 +195,7 @@ impl Desk {
             self.publish();
             self.news.notify_one();
             self.complain();
+            self.shared.returns.clear();
             let is_adopting = self.queue.borrow().is_adopting();
             sleep(if is_adopting { LINGER } else { TIDY_EVERY }).await;
         }
