@@ -30,6 +30,7 @@ use crate::upstream::client::Tls;
 
 mod buffer;
 mod clerk;
+mod complaint;
 mod counts;
 mod courier;
 mod desk;

@@ -10,6 +10,7 @@ use actix_rt::time::{sleep, timeout};
 use tokio::sync::Notify;
 
 use super::buffer::Load;
+use super::complaint::Complaint;
 use super::counts::Dropped;
 use super::queue::{Head, Lost, Queue};
 use super::returns::Home;
@@ -33,9 +34,6 @@ const TIDY_EVERY: Duration = Duration::from_secs(1);
 
 /// The largest calls that are given back to where they were made; larger ones are freed at once.
 const RETURNED_BYTES: usize = 8 * 1024;
-
-/// How often it is logged that events were dropped.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// How long the end waits for PostHog to take what is left.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -76,13 +74,6 @@ pub(super) enum Writes {
 /// Calls whose events are written, by where they were made: by few threads.
 #[derive(Default)]
 struct Written(Vec<(Home, Vec<Entry>)>);
-
-/// What was last said about dropped events.
-#[derive(Debug, Default)]
-struct Complaint {
-    said: Option<Instant>,
-    dropped: Vec<(&'static str, u64)>,
-}
 
 impl Written {
     fn add(&mut self, home: Home, entry: Entry) {
@@ -322,24 +313,12 @@ impl Desk {
         self.shared.publish(self.queue.borrow().depths());
     }
 
-    /// Says that events were dropped: at once, and then once a minute at most.
+    /// Says that events were dropped, if that is to be said now.
     fn complain(&self) {
-        let mut complaint = self.complaint.borrow_mut();
         let dropped = self.shared.counts.dropped_so_far();
-        let now = self.clock.now();
-        let was_just_said = complaint.said.is_some_and(|said| now.saturating_duration_since(said) < COMPLAIN_EVERY);
-        let before =
-            |reason: &str| complaint.dropped.iter().find(|(other, _)| *other == reason).map_or(0, |(_, count)| *count);
-        let words: Vec<String> = dropped
-            .iter()
-            .filter(|(reason, count)| *count > before(reason))
-            .map(|(reason, count)| format!("{reason} {}", count - before(reason)))
-            .collect();
-        if words.is_empty() || was_just_said {
-            return;
+        if let Some(words) = self.complaint.borrow_mut().due(dropped, self.clock.now()) {
+            tracing::warn!(dropped = words, "events were dropped");
         }
-        tracing::warn!(dropped = words.join(", "), "events were dropped");
-        *complaint = Complaint { said: Some(now), dropped };
     }
 }
 

@@ -323,6 +323,22 @@ async fn where_no_file_can_be_made_events_are_sent_from_memory() {
     assert_all_arrive(&posthog, CALLERS).await;
 }
 
+/// Moved, a file under an open connection is read-only from there on: what is written to it would be lost.
+#[tokio::test]
+async fn a_file_that_becomes_read_only_costs_no_call_and_no_event() {
+    let (data, posthog) = (TempDir::new().unwrap(), PostHog::in_mood(Mood::Down));
+    let gateway = dev(&data, &posthog).start();
+    assert_eq!(call(&gateway, 0, CALLERS).await.len(), CALLERS);
+    until_standing(&gateway, "all to be in the file", |standing| standing["spool"]["events"] == CALLERS).await;
+    let file = data.path().join("llm-gateway-events.db");
+    std::fs::rename(&file, data.path().join("moved.db")).unwrap();
+    assert_eq!(call(&gateway, 1, CALLERS).await.len(), CALLERS);
+    posthog.set(Mood::Well);
+    assert_all_arrive(&posthog, 2 * CALLERS).await;
+    gateway.terminate();
+    assert_eq!(gateway.wait().code, Some(0));
+}
+
 #[tokio::test]
 async fn a_damaged_file_is_set_aside_and_a_new_one_begun() {
     let (data, posthog) = (TempDir::new().unwrap(), PostHog::start());
