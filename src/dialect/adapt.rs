@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Adaptions, Capabilities, Dialect, Sampler, Target};
 use crate::ir::{
-    CallKind, Carry, Content, CustomTool, Effort, FunctionTool, Losses, Message, Part, Request, Role, Sampling,
-    Severity, Tool, ToolMode, ToolRef,
+    CallKind, Carry, Content, CustomTool, Effort, FunctionTool, Losses, Message, Part, ReasoningAsk, Request, Role,
+    Sampling, Severity, Tool, ToolMode, ToolRef, Visibility,
 };
 
 /// The most stop sequences for which the gateway looks itself: each costs a search in every piece of text.
@@ -374,6 +374,14 @@ pub fn lose_opaque(opaque: &crate::ir::Opaque, role: Role, field: String, target
         Role::Assistant => losses.ignored(field, target),
         Role::System | Role::Developer | Role::User | Role::Tool => losses
             .refused(field, format!("is of type {}, which only {} understands", opaque.type_name(), opaque.dialect)),
+    }
+}
+
+/// How thoughts are to be shown, for a model that has none.
+pub fn lose_visibility(ask: &ReasoningAsk, target: Dialect, losses: &mut Losses) {
+    let shown = ask.visibility.as_ref().is_some_and(|shown| *shown != Visibility::Hidden);
+    if shown && !ask.is_off() {
+        losses.ignored("reasoning.summary", target);
     }
 }
 

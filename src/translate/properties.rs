@@ -10,7 +10,9 @@ use super::codecs::{bytes, decode_response, encode_response, encode_value};
 use super::pairs::{Said, counts, folded, of_answer, reason};
 use super::{Strictness, Transcoder, Upstream, decode, encode};
 use crate::dialect::testing::{pretty, values};
-use crate::dialect::{Adaptions, Asked, Delivery, Dialect, RequestHead, Target};
+use crate::dialect::{
+    Adaptions, Asked, Capabilities, Delivery, Dialect, RequestHead, Sampler, StructuredOutput, Target,
+};
 use crate::ir::{
     Content, Delta, Event, FinishReason, Losses, Message, OutputFormat, Part, ReasoningAsk, Request, Response, Role,
     Visibility, mark,
@@ -159,10 +161,28 @@ fn reports(said: &Request, losses: &Losses, names: &[&str]) -> bool {
     losses.iter().any(|loss| names.iter().any(|name| is_called(&loss.field, name)))
 }
 
+/// A model that takes as little as any of its dialect does.
+fn narrow(dialect: Dialect) -> Target {
+    let can = Capabilities {
+        custom_tools: false,
+        prefill: false,
+        mid_conversation_system: false,
+        sampler: Sampler::Fixed,
+        structured_output: StructuredOutput::ForcedTool,
+        json_beside_tools: false,
+        media_in_results: false,
+        max_output: Some(64),
+        stop_max: Some(0),
+        tool_name_max: 16,
+        ..Capabilities::unlimited(dialect)
+    };
+    Target { can, ..Target::unlimited(dialect, "model") }
+}
+
 /// How a request that was spoken in one dialect arrives in another.
-fn arrives(before: &Request, to: Dialect) -> Result<(), TestCaseError> {
-    let Upstream { body, losses, adaptions } = match encode(before, &Target::unlimited(to, "model"), Strictness::Report)
-    {
+fn arrives(before: &Request, target: &Target) -> Result<(), TestCaseError> {
+    let to = target.dialect;
+    let Upstream { body, losses, adaptions } = match encode(before, target, Strictness::Report) {
         Ok(upstream) => upstream,
         Err(fault) => {
             prop_assert!(before.is_foreign_to(to), "refused at home: {}", fault);
@@ -174,7 +194,7 @@ fn arrives(before: &Request, to: Dialect) -> Result<(), TestCaseError> {
     let context = || format!("{}\nlosses: {losses:?}", String::from_utf8_lossy(&body));
 
     // What goes out again in its own dialect is the same.
-    let again = encode(&after, &Target::unlimited(to, "model"), Strictness::Refuse).unwrap();
+    let again = encode(&after, target, Strictness::Refuse).unwrap();
     prop_assert_eq!(pretty(&json(&again.body)), pretty(&json(&body)));
 
     let (meant, heard) = (said(before, &Adaptions::default()), said(&after, &adaptions));
@@ -228,7 +248,18 @@ proptest! {
             let Some(before) = spoken(from, &meant) else { continue };
             prop_assert_eq!(matching(&before), Ok(()));
             for to in Dialect::ALL {
-                arrives(&before, to).map_err(|error| TestCaseError::fail(format!("{from} to {to}: {error}")))?;
+                arrives(&before, &Target::unlimited(to, "model")).map_err(|error| TestCaseError::fail(format!("{from} to {to}: {error}")))?;
+            }
+        }
+    }
+
+    #[test]
+    fn what_any_request_says_arrives_at_models_that_take_little_or_is_reported(meant in values::request()) {
+        for from in Dialect::ALL {
+            let Some(before) = spoken(from, &meant) else { continue };
+            for target in Dialect::ALL.map(narrow) {
+                arrives(&before, &target)
+                    .map_err(|error| TestCaseError::fail(format!("{from} to {}: {error}", target.dialect)))?;
             }
         }
     }

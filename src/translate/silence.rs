@@ -243,3 +243,23 @@ fn results_without_ids_go_back_to_google_in_the_order_of_their_calls() {
     assert_eq!(names, ["a", "-", "b"]);
     assert!(parts[0]["functionResponse"].get("id").is_none());
 }
+
+#[test]
+fn keys_tools_and_messages_keep_their_order_at_every_provider() {
+    let order = ["zeta", "alpha", "mid"];
+    let schema = r#"{"type":"object","properties":{"zeta":{"type":"string"},"alpha":{"type":"number"},"mid":{"type":"boolean"}},"required":["zeta","alpha","mid"]}"#;
+    let tool = |name: &str| format!(r#"{{"type":"function","function":{{"name":"{name}","parameters":{schema}}}}}"#);
+    let messages = r#"[{"role":"user","content":"first"},{"role":"assistant","content":"second"},{"role":"user","content":"third"}]"#;
+    let body = format!(r#"{{"tools":[{},{}],"messages":{messages},"model":"m"}}"#, tool("b_tool"), tool("a_tool"));
+    let request = decode(CHAT, body.as_bytes(), &RequestHead::default()).unwrap();
+    for provider in Dialect::ALL {
+        let target = Target::unlimited(provider, "m");
+        let once = encode(&request, &target, Strictness::Report).unwrap().body;
+        assert_eq!(once, encode(&request, &target, Strictness::Report).unwrap().body, "{provider}");
+        let text = String::from_utf8(once).unwrap();
+        for words in [&order[..], &["b_tool", "a_tool"], &["first", "second", "third"]] {
+            let places: Vec<_> = words.iter().map(|word| text.find(&format!("\"{word}\"")).unwrap()).collect();
+            assert!(places.is_sorted(), "{provider}: {words:?} in {text}");
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! What holds when callers take nothing of what they are sent, or send more at one time than there is room for.
 
+use std::time::{Duration, Instant};
+
 use llm_gateway::exchange::memory::MemoryBound;
 use llm_gateway::sandbox::Reply;
 use reqwest::Method;
@@ -69,6 +71,37 @@ async fn a_whole_answer_that_its_caller_does_not_take_gives_its_memory_back() {
     wait::until_equal("bytes held", 0, || memory.held()).await;
     let heard = caller.hear_all().await;
     assert!(heard.len() < FAR_TOO_MUCH, "it was written to its end: {}", heard.len());
+}
+
+#[tokio::test]
+async fn a_slow_caller_that_goes_on_taking_gets_all_of_its_stream() {
+    // Each piece is taken well within the patience, and all of them together take several times as long.
+    const PATIENCE: Duration = Duration::from_secs(1);
+    const PIECES: u32 = 60;
+    let gateway = TestGateway::builder().setting("server.write_timeout", "1s").start().await;
+    let choice =
+        |content: &str, finish: Value| json!([{"index": 0, "delta": {"content": content}, "finish_reason": finish}]);
+    let chunk =
+        |choices: Value| format!("data: {}\n\n", json!({"id": "c", "created": 1, "model": "m", "choices": choices}));
+    let more = chunk(choice(&"x".repeat(16_000), Value::Null));
+    let end = format!("{}data: [DONE]\n\n", chunk(choice("", json!("stop"))));
+    gateway.openai().script().push(Reply::sse().chunk(more.repeat(FAR_TOO_MUCH / more.len())).chunk(end));
+    let mut body = chat();
+    body["stream"] = json!(true);
+
+    let mut caller = gateway.raw().await;
+    let headers = format!("authorization: Bearer {}\r\nconnection: close\r\n", gateway.key());
+    caller.post(CHAT, &headers, &body.to_string()).await;
+    let mut pace = tokio::time::interval(PATIENCE / 20);
+    let begun = Instant::now();
+    for _ in 0..PIECES {
+        pace.tick().await;
+        caller.take(FAR_TOO_MUCH / (2 * PIECES as usize)).await;
+    }
+    assert!(begun.elapsed() > 2 * PATIENCE);
+    let heard = caller.hear_all().await;
+    assert!(heard.len() > FAR_TOO_MUCH / more.len() * more.len(), "it was cut after {} bytes", heard.len());
+    assert!(heard.contains("data: [DONE]\n\n"), "it has no end");
 }
 
 /// A gateway in which two bodies of a megabyte are too many.

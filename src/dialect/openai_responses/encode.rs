@@ -157,6 +157,8 @@ fn think(body: &mut Object, request: &Request, target: &Target, losses: &mut Los
             });
             if asks {
                 losses.ignored("reasoning", DIALECT);
+            } else if let Some(ask) = &request.reasoning {
+                adapt::lose_visibility(ask, DIALECT, losses);
             }
             return false;
         }

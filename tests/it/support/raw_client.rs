@@ -53,6 +53,16 @@ impl RawClient {
         self.text()
     }
 
+    /// Reads about so many bytes, and no more.
+    pub(crate) async fn take(&mut self, bytes: usize) {
+        let most = self.heard.len() + bytes;
+        while self.heard.len() < most {
+            let mut rest = (&mut self.stream).take((most - self.heard.len()) as u64);
+            let more = wait::within("more of the answer", rest.read_buf(&mut self.heard)).await.unwrap();
+            assert!(more > 0, "the connection ended after {} bytes", self.heard.len());
+        }
+    }
+
     /// Reads until the gateway closes the connection, orderly or not; returns all that was heard.
     pub(crate) async fn hear_all(&mut self) -> String {
         while let Ok(1..) = wait::within("the end of the connection", self.stream.read_buf(&mut self.heard)).await {}

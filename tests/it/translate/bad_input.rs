@@ -108,25 +108,25 @@ async fn odd_bytes_are_answered_or_refused_and_never_a_fault_of_the_gateway() {
     let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
     let members = |members: &str| format!("{{{members},");
     // What stands in a text, what stands before the other members, and whether it is JSON that anybody reads.
-    let cases: Vec<(&str, String, &[u16])> = vec![
-        ("\\u0000", "{".to_owned(), &[200, 400]),
-        ("\\ud83d\\ude00\u{2028}", "{".to_owned(), &[200]),
-        ("\\ud800", "{".to_owned(), &[400]),
-        ("x", "\u{feff}{".to_owned(), &[400]),
-        ("x", members("\"later\":1e400"), &[400]),
-        ("x", members("\"later\":-0.0e-400"), &[200, 400]),
-        ("x", members("\"later\":1,\"later\":2"), &[200, 400]),
-        ("x", members(&format!("\"later\":{deep}")), &[400]),
-        ("x", members(&format!("\"{}\":1", "x".repeat(100_000))), &[200, 400]),
-        ("x", members("\"gr\u{f6}\u{df}e,\\n\":1"), &[200, 400]),
+    let cases: Vec<(&str, String, u16)> = vec![
+        ("\\u0000", "{".to_owned(), 200),
+        ("\\ud83d\\ude00\u{2028}", "{".to_owned(), 200),
+        ("\\ud800", "{".to_owned(), 400),
+        ("x", "\u{feff}{".to_owned(), 400),
+        ("x", members("\"later\":1e400"), 400),
+        ("x", members("\"later\":-0.0e-400"), 200),
+        ("x", members("\"later\":1,\"later\":2"), 200),
+        ("x", members(&format!("\"later\":{deep}")), 400),
+        ("x", members(&format!("\"{}\":1", "x".repeat(100_000))), 200),
+        ("x", members("\"gr\u{f6}\u{df}e,\\n\":1"), 200),
     ];
     for pair in Pair::foreign() {
-        for (word, begin, statuses) in &cases {
+        for (word, begin, expected) in &cases {
             let (path, body) = pair.caller.call(&user(pair.family.model(), "WORD"), Mode::Whole);
             let raw = body.to_string().replace("WORD", word).replacen('{', begin, 1);
             let shown: String = raw.chars().take(200).collect();
             let (status, text) = send(&world, &path, raw).await;
-            assert!(statuses.contains(&status), "{pair:?} {shown}: {status} {text}");
+            assert_eq!(status, *expected, "{pair:?} {shown}: {text}");
             let value: Value = serde_json::from_str(&text).unwrap();
             if status == 400 {
                 assert!(!pair.caller.error(status, &value).message.is_empty(), "{pair:?} {shown}: {text}");
@@ -151,8 +151,7 @@ async fn a_picture_of_thirty_megabytes_reaches_every_other_family() {
         let talk = Talk { model: pair.family.model().to_owned(), turns, ..Talk::default() };
         let (path, body) = pair.caller.call(&talk, Mode::Whole);
         let (status, text) = send(&world, &path, body.to_string()).await;
-        // What the provider says of such a picture is its own business; it has got all of it.
-        assert!(status == 200 || status == 400, "{pair:?}: {status} {text}");
+        assert_eq!(status, 200, "{pair:?}: {text}");
         let requests = pair.family.sandbox(&world).requests();
         assert!(requests[0].body.len() > picture.len(), "{pair:?}: {status} {text}");
     }
@@ -179,7 +178,7 @@ async fn twenty_thousand_tools_and_messages_are_answered_or_refused_by_the_provi
                 })
                 .collect();
             let (status, text) = send(&world, &path, body.to_string()).await;
-            assert!(status == 200 || status == 400, "{pair:?}: {status} {text}");
+            assert_eq!(status, 200, "{pair:?}: {text}");
             assert!(!pair.family.sandbox(&world).requests().is_empty(), "{pair:?}: {status} {text}");
         }
     }

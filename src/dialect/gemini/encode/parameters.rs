@@ -106,6 +106,8 @@ fn thinking(request: &Request, target: &Target, config: &mut Object, losses: &mu
             let effort = ask.as_effort();
             if !ask.is_off() && (effort.is_some() || ask.budget.is_some() || ask.mode.is_some()) {
                 losses.ignored("reasoning", DIALECT);
+            } else {
+                adapt::lose_visibility(ask, DIALECT, losses);
             }
             return;
         }
