@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use actix::Addr;
 
-use self::admission::Held;
 use self::keeper::Keeper;
 use self::ledger::{Audience, Ledger};
 use self::spenders::Spenders;
@@ -20,7 +19,6 @@ use crate::analytics::warning::LimitWarning;
 use crate::clock::Clock;
 use crate::config::SharedConfig;
 use crate::config::products::Product;
-use crate::fault::Fault;
 use crate::ids::ProductName;
 use crate::limits::budget::Room;
 use crate::limits::scope::{Claim, Scope};
@@ -37,7 +35,7 @@ mod words;
 
 pub use ledger::LimitUse;
 pub use spenders::Spender;
-pub use words::Tightest;
+pub use words::{Refusal, Tightest};
 
 /// Messages that may wait for the actor: signs of life only.
 const MAILBOX: usize = 16;
@@ -142,7 +140,7 @@ impl Limiter {
     ///
     /// # Errors
     /// 429 when a limit is spent, or when the calls under way may use it up.
-    pub async fn reserve(&self, scope: Scope, claims: Arc<[Claim]>, estimate: NanoUsd) -> Result<Reservation, Fault> {
+    pub async fn reserve(&self, scope: Scope, claims: Arc<[Claim]>, estimate: NanoUsd) -> Result<Reservation, Refusal> {
         let shared = &self.shared;
         if estimate <= NanoUsd::ZERO {
             // What costs nothing passes no limit, spent or not.
@@ -159,8 +157,10 @@ impl Limiter {
         let mut deadline = None;
         let tightest = match shared.take_all(&scope, &claims, estimate, &mut deadline).await {
             Ok(tightest) => tightest,
-            Err((claim, Held::Spent { after })) => return Err(shared.refuse(&scope, &claim, after)),
-            Err((claim, Held::NoRoom)) => {
+            Err((claim, held)) => {
+                if let Some(refusal) = shared.refusal(&scope, &claims, estimate, &claim, &held) {
+                    return Err(refusal);
+                }
                 shared.metrics.limit(&scope.product, claim.per, LimitEvent::Waited);
                 shared.wait_for_room(&scope, &claims, estimate, deadline).await?
             }

@@ -9,12 +9,13 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use url::Url;
 
-use crate::actors::limiter::{Limiter, Reservation, Settled, Tightest};
+use crate::actors::limiter::{Limiter, Refusal, Reservation, Settled, Tightest};
 use crate::analytics::warning::LimitWarning;
 use crate::catalog::cost::{Basis, Cost, Counted, Request, ServiceTier, Tariff};
 use crate::dialect::seen::Seen;
 use crate::dialect::{Dialect, Operation, tokens};
 use crate::exchange::plan::Plan;
+use crate::fault::Fault;
 use crate::limits::scope::Claim;
 use crate::money::NanoUsd;
 
@@ -139,6 +140,12 @@ impl Bill {
     pub fn reserved(&mut self, reservation: Reservation, progress: Progress) {
         self.reservation = Some(reservation);
         self.progress = progress;
+    }
+
+    /// One of its limits keeps it out.
+    pub fn refused(&mut self, Refusal { fault, tightest }: Refusal) -> Fault {
+        self.tightest = Some(tightest);
+        fault
     }
 
     /// Another model has taken the call over: what the first one may have done is not charged.

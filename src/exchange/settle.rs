@@ -143,7 +143,8 @@ impl Settlement {
                 bill.reserved(reservation, plan.progress.clone());
                 Ok(())
             }
-            Err(fault) => {
+            Err(refusal) => {
+                let fault = bill.refused(refusal);
                 // Whatever else may go wrong there is a failure like others, and an event.
                 if let Some(record) = self.record.as_mut().filter(|_| fault.kind == FaultKind::RateLimitExceeded) {
                     record.refused();

@@ -36,7 +36,7 @@ pub enum Verdict {
     Wait,
     /// The limit is spent.
     Refuse {
-        /// When a call is admitted again.
+        /// When a call of this size is admitted again.
         after: Duration,
     },
 }
@@ -49,7 +49,7 @@ impl Standing {
     pub fn verdict(&self, estimate: NanoUsd, at: LedgerTime) -> Verdict {
         let spent = self.spent.within(self.length, at);
         if spent >= self.limit {
-            return Verdict::Refuse { after: self.admits_again_in(at) };
+            return Verdict::Refuse { after: self.admits_in(estimate, at) };
         }
         if self.reserved <= NanoUsd::ZERO || spent + self.reserved + estimate <= self.limit {
             return Verdict::Admit;
@@ -69,6 +69,18 @@ impl Standing {
     /// How long until a call is admitted again: zero while anything is left.
     pub fn admits_again_in(&self, at: LedgerTime) -> Duration {
         self.spent.until_at_most(self.limit - NanoUsd(1), self.length, at)
+    }
+
+    /// How long until a call that is estimated at `estimate` is admitted, if those under way cost what they have reserved: zero
+    /// while anything is left. What fits only after a whole window, or never, is tried then at the latest: a lone call may go.
+    pub fn admits_in(&self, estimate: NanoUsd, at: LedgerTime) -> Duration {
+        let alone = self.admits_again_in(at);
+        if alone.is_zero() {
+            return alone;
+        }
+        let promised = Spent { current: self.spent.current + self.reserved, ..self.spent };
+        let fits = promised.until_at_most(self.limit - estimate, self.length, at);
+        alone.max(fits.min(Duration::from_millis(self.length.as_ms())))
     }
 
     /// How much of the limit is used, from 0 up.
@@ -114,6 +126,33 @@ mod tests {
             unreachable!("the limit is spent")
         };
         assert!(after > Duration::from_secs(3600) && after < Duration::from_secs(3700), "{after:?}");
+    }
+
+    /// At half past twelve, so that a window that began at noon is half over.
+    fn waits(current: i64, reserved: i64, estimate: i64) -> u64 {
+        let at = LedgerTime(NOON.0 + 1_800_000);
+        standing(100, current, reserved).admits_in(NanoUsd(estimate), at).as_secs()
+    }
+
+    #[test]
+    fn the_larger_a_call_the_longer_it_has_to_wait() {
+        // Half an hour to the edge, and from there on a hundredth of the hour for each hundredth of the limit.
+        assert_eq!(waits(100, 0, 10), 1_800 + 360);
+        assert_eq!(waits(100, 0, 40), 1_800 + 1_440);
+        assert_eq!(waits(100, 10, 40), 1_800 + 1_636, "what is reserved may have been spent by then");
+    }
+
+    #[test]
+    fn a_call_that_never_fits_is_told_to_come_back_after_a_window() {
+        assert_eq!(waits(100, 0, 1_000_000), 3_600);
+        assert_eq!(waits(100, 0, i64::MAX), 3_600);
+        // Unless even a lone call has to wait for longer.
+        assert!(waits(1_000, 0, 1_000_000) > 3_600 + 1_400);
+    }
+
+    #[test]
+    fn while_anything_is_left_there_is_nothing_to_wait_for() {
+        assert_eq!(waits(99, 1, 50), 0);
     }
 
     #[test]

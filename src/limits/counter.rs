@@ -77,7 +77,7 @@ pub enum Local {
     Wait,
     /// The limit is spent.
     Refused {
-        /// When a call is admitted again.
+        /// When a call of this size is admitted again.
         after: Duration,
     },
     /// The others have to be asked.

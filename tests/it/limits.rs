@@ -25,6 +25,7 @@ use crate::support::gateway::TestGateway;
 use crate::support::proxy::{Proxy, Weather};
 use crate::support::wait;
 
+mod again;
 mod clocks;
 mod fees;
 mod nonsense;
@@ -208,7 +209,7 @@ impl Instance {
 
     async fn reserve(&self, user: &str, estimate: NanoUsd) -> Result<Reservation, Fault> {
         let claims = self.limiter.claims(&scope(user), &self.product);
-        self.limiter.reserve(scope(user), claims, estimate).await
+        self.limiter.reserve(scope(user), claims, estimate).await.map_err(|refusal| refusal.fault)
     }
 
     /// What Redis holds of a user's spending, whoever spent it.

@@ -5,11 +5,10 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::ledger::Crossed;
-use super::words::{Tightest, no_room, refused};
+use super::words::{Refusal, Tightest};
 use super::{Headroom, Shared};
 use crate::analytics::warning::LimitWarning;
 use crate::config::products::Mode;
-use crate::fault::Fault;
 use crate::ids::ProductName;
 use crate::limits::budget::Room;
 use crate::limits::counter::{Company, Local};
@@ -28,7 +27,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(60);
 pub(super) enum Held {
     /// The limit is spent.
     Spent {
-        /// Until a call is admitted again.
+        /// Until a call of this size is admitted again.
         after: Duration,
     },
     /// Calls under way may use it up.
@@ -102,7 +101,7 @@ impl Shared {
         claims: &[Claim],
         estimate: NanoUsd,
         deadline: Option<Instant>,
-    ) -> Result<Option<Tightest>, Fault> {
+    ) -> Result<Option<Tightest>, Refusal> {
         let deadline = deadline.unwrap_or_else(|| self.deadline());
         let waiting = self.ledger.wait();
         loop {
@@ -113,12 +112,16 @@ impl Shared {
             }
             let claim = match self.take_all(scope, claims, estimate, &mut Some(deadline)).await {
                 Ok(tightest) => return Ok(tightest),
-                Err((claim, Held::Spent { after })) => return Err(self.refuse(scope, &claim, after)),
-                Err((claim, Held::NoRoom)) => claim,
+                Err((claim, held)) => {
+                    if let Some(refusal) = self.refusal(scope, claims, estimate, &claim, &held) {
+                        return Err(refusal);
+                    }
+                    claim
+                }
             };
             if Instant::now() >= deadline {
                 self.metrics.limit(&scope.product, claim.per, LimitEvent::Refused);
-                return Err(no_room(&claim));
+                return Err(Refusal::no_room(&claim, self.headroom(&claim).remaining));
             }
             let again = match self.ledger.company() {
                 Company::Alone => deadline,
@@ -132,10 +135,30 @@ impl Shared {
         }
     }
 
-    /// The answer to a call whose limit is spent.
-    pub(super) fn refuse(&self, scope: &Scope, claim: &Claim, after: Duration) -> Fault {
+    /// The answer to a call one of whose limits is spent: of several, it names the one that keeps the call out longest. `None`
+    /// where there is room once calls under way have settled.
+    pub(super) fn refusal(
+        &self,
+        scope: &Scope,
+        claims: &[Claim],
+        estimate: NanoUsd,
+        claim: &Claim,
+        held: &Held,
+    ) -> Option<Refusal> {
+        let mut longest = match held {
+            Held::Spent { after } => Some((claim, *after)),
+            Held::NoRoom => None,
+        };
+        for other in claims.iter().filter(|other| other.mode == Mode::Enforce) {
+            let after = self.ledger.with(other.key, |counter, at| counter.standing_at(at).admits_in(estimate, at));
+            let after = after.unwrap_or_default();
+            if after > longest.map_or(Duration::ZERO, |(_, longest)| longest) {
+                longest = Some((other, after));
+            }
+        }
+        let (claim, after) = longest?;
         self.metrics.limit(&scope.product, claim.per, LimitEvent::Refused);
-        refused(claim, after)
+        Some(Refusal::spent(claim, after))
     }
 
     /// How long a call that comes now may wait.
@@ -183,7 +206,7 @@ impl Shared {
                 Some(Seen::Learnt(learnt)) => {
                     let standing = self.ledger.with(claim.key, |counter, at| {
                         counter.learn(&told, &learnt, estimate, look.at, at);
-                        counter.standing_at(at).admits_again_in(at)
+                        counter.standing_at(at).admits_in(estimate, at)
                     });
                     return match standing {
                         _ if learnt.admitted => Local::Admitted,

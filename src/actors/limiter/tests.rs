@@ -55,7 +55,7 @@ fn scope(user: &str) -> Scope {
 
 async fn reserve(limiter: &Limiter, product: &Product, scope: Scope, estimate: NanoUsd) -> Result<Reservation, Fault> {
     let claims = limiter.claims(&scope, product);
-    limiter.reserve(scope, claims, estimate).await
+    limiter.reserve(scope, claims, estimate).await.map_err(|refusal| refusal.fault)
 }
 
 /// So many callers, each of whom calls until it is told that the limit is spent; what all of that cost, and the last word.
@@ -153,6 +153,31 @@ async fn a_call_is_reserved_under_all_of_its_limits_or_under_none() {
     let claims = limiter.claims(&scope("eve"), &product);
     let user = claims.iter().find(|claim| claim.per.name() == "user").unwrap();
     assert_eq!(limiter.headroom(&[*user])[0].remaining, DOLLAR);
+}
+
+#[actix_rt::test]
+async fn of_several_limits_that_are_spent_the_one_that_keeps_a_call_out_longest_is_named() {
+    let (limiter, product) =
+        start("[{ per = 'user', usd = 1, window = '1m' }, { per = 'user', usd = 1, window = '1h' }]");
+    let held = reserve(&limiter, &product, scope("ann"), CENT).await.unwrap();
+    held.settle(DOLLAR);
+    let claims = limiter.claims(&scope("ann"), &product);
+    let refusal = limiter.reserve(scope("ann"), claims, CENT).await.unwrap_err();
+    assert!(refusal.fault.message.contains("per user in 1h"), "{}", refusal.fault.message);
+    let after = refusal.fault.retry_after.unwrap();
+    assert!(after > Duration::from_secs(120), "{after:?}");
+    assert_eq!((refusal.tightest.room.remaining, refusal.tightest.room.reset), (NanoUsd::ZERO, after));
+}
+
+#[actix_rt::test]
+async fn nobody_waits_for_room_under_one_limit_while_another_is_spent() {
+    let (limiter, product) =
+        start("[{ per = 'user', usd = 1, window = '1h' }, { per = 'team', usd = 2, window = '1h' }]");
+    let _held = reserve(&limiter, &product, scope("ann"), DOLLAR).await.unwrap();
+    let spends = reserve(&limiter, &product, scope("bob"), CENT).await.unwrap();
+    spends.settle(NanoUsd(2 * DOLLAR.0));
+    let fault = reserve(&limiter, &product, scope("ann"), CENT).now_or_never().unwrap().unwrap_err();
+    assert!(fault.message.contains("per team in 1h is spent"), "{}", fault.message);
 }
 
 #[actix_rt::test]

@@ -9,6 +9,15 @@ use crate::limits::budget::Room;
 use crate::limits::scope::Claim;
 use crate::money::NanoUsd;
 
+/// Why a call may not go.
+#[derive(Debug)]
+pub struct Refusal {
+    /// What the caller is told.
+    pub fault: Fault,
+    /// How the limit stands that keeps the call out.
+    pub tightest: Tightest,
+}
+
 /// The limit that leaves least, of those that refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tightest {
@@ -26,17 +35,32 @@ fn in_words(claim: &Claim) -> String {
     format!("the limit of ${} per {} in {window}", claim.limit, claim.per.name())
 }
 
-/// The limit is spent.
-pub(super) fn refused(claim: &Claim, after: Duration) -> Fault {
-    let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-    let said = format!("{} is spent; calls are admitted again in {seconds} s", in_words(claim));
-    Fault::new(FaultKind::RateLimitExceeded, said).retry_after(after.max(NO_ROOM_RETRY))
+impl Refusal {
+    /// The limit is spent.
+    pub(super) fn spent(claim: &Claim, after: Duration) -> Self {
+        let after = after.max(NO_ROOM_RETRY);
+        let said =
+            format!("{} is spent; a call of this size is admitted again in {} s", in_words(claim), seconds(after));
+        Self::of(claim, said, Room { remaining: NanoUsd::ZERO, reset: after })
+    }
+
+    /// Calls under way may use the limit up.
+    pub(super) fn no_room(claim: &Claim, remaining: NanoUsd) -> Self {
+        let said = format!("calls under way may use up what is left of {}; try again in 1 s", in_words(claim));
+        Self::of(claim, said, Room { remaining, reset: NO_ROOM_RETRY })
+    }
+
+    fn of(claim: &Claim, said: String, room: Room) -> Self {
+        Self {
+            fault: Fault::new(FaultKind::RateLimitExceeded, said).retry_after(room.reset),
+            tightest: Tightest { limit: claim.limit, room },
+        }
+    }
 }
 
-/// Calls under way may use the limit up.
-pub(super) fn no_room(claim: &Claim) -> Fault {
-    let said = format!("calls under way may use up what is left of {}; try again in 1 s", in_words(claim));
-    Fault::new(FaultKind::RateLimitExceeded, said).retry_after(NO_ROOM_RETRY)
+/// Begun seconds count.
+fn seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
 impl Tightest {
@@ -50,9 +74,8 @@ impl Tightest {
     /// What the contract's headers say of it: name and value.
     pub fn headers(&self, mut put: impl FnMut(&'static str, &dyn fmt::Display)) {
         let Room { remaining, reset } = self.room;
-        let seconds = reset.as_secs() + u64::from(reset.subsec_nanos() > 0);
         put("x-ratelimit-limit-usd", &self.limit);
         put("x-ratelimit-remaining-usd", &remaining);
-        put("x-ratelimit-reset", &seconds);
+        put("x-ratelimit-reset", &seconds(reset));
     }
 }
