@@ -20,16 +20,24 @@ DATA_URL = f"data:image/png;base64,{PNG}"
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 WEATHER = "What is the weather in Rome?"
+# So many of the prompt's tokens were read from the provider's cache.
+CACHED = "[[sandbox:cached=4]]Tell me about hedgehogs."
 # No 429: the provider would be left alone for a moment, and every other test with it.
 REFUSED = "[[sandbox:error=400]]"
 
 delivery = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-said = pytest.mark.parametrize("what", ["words", "tools", "picture"])
+said = pytest.mark.parametrize("what", ["words", "tools", "picture", "cached"])
 
 
 def told(trace, **more):
     """What the wrapper wants to know of the event."""
     return {"posthog_distinct_id": "ann", "posthog_trace_id": trace, "posthog_groups": GROUPS, **more}
+
+
+def assert_cached(what, theirs, ours):
+    """That it says so is no accident of both leaving it out."""
+    if what == "cached":
+        assert theirs["$ai_cache_read_input_tokens"] == ours["$ai_cache_read_input_tokens"] == 4
 
 
 def drained(answer, stream):
@@ -40,7 +48,7 @@ def chat_request(what, stream):
     request = {"model": OPENAI_MODEL, "user": "ann", "temperature": 0.5, "max_completion_tokens": 200}
     if stream:
         request |= {"stream": True, "stream_options": {"include_usage": True}}
-    content = "Tell me about hedgehogs."
+    content = CACHED if what == "cached" else "Tell me about hedgehogs."
     if what == "tools":
         content = WEATHER
         request["tools"] = [{"type": "function", "function": {"name": "get_weather", "parameters": SCHEMA}}]
@@ -54,7 +62,7 @@ def chat_request(what, stream):
 @said
 def test_chat(chat, stand_in, trace, what, stream):
     drained(chat.chat.completions.create(**chat_request(what, stream), **told(trace)), stream)
-    agree(stand_in.pair(trace))
+    assert_cached(what, *agree(stand_in.pair(trace)))
 
 
 @delivery
@@ -73,7 +81,8 @@ def test_chat_async(async_chat, stand_in, trace, stream):
 @said
 def test_responses(chat, stand_in, trace, what, stream):
     request = {"model": OPENAI_MODEL, "user": "ann", "temperature": 0.5, "instructions": "Be kind."}
-    content = [{"type": "input_text", "text": "Tell me about hedgehogs."}]
+    text = CACHED if what == "cached" else "Tell me about hedgehogs."
+    content = [{"type": "input_text", "text": text}]
     if what == "tools":
         content = WEATHER
         request["tools"] = [{"type": "function", "name": "get_weather", "parameters": SCHEMA, "strict": False}]
@@ -84,11 +93,12 @@ def test_responses(chat, stand_in, trace, what, stream):
         request["stream"] = True
     drained(chat.responses.create(**request, **told(trace)), stream)
     if not stream:
-        agree(stand_in.pair(trace))
+        assert_cached(what, *agree(stand_in.pair(trace)))
         return
     # The wrapper takes the tier that the first event names, which is the one asked for; the gateway the one that served.
     tier = ["$ai_service_tier", "$ai_model_parameters"]
     theirs, ours = agree(stand_in.pair(trace), but_for=tier)
+    assert_cached(what, theirs, ours)
     assert (theirs["$ai_service_tier"], ours["$ai_service_tier"]) == ("auto", "default")
     assert ours["$ai_model_parameters"] == theirs["$ai_model_parameters"] | {"service_tier": "default"}
 
@@ -97,7 +107,7 @@ def test_responses(chat, stand_in, trace, what, stream):
 @said
 def test_messages(claude, stand_in, trace, what, stream):
     request = {"model": ANTHROPIC_MODEL, "max_tokens": 200, "system": "Be kind.", "metadata": {"user_id": "ann"}}
-    content = "Tell me about hedgehogs."
+    content = CACHED if what == "cached" else "Tell me about hedgehogs."
     if what == "tools":
         content = WEATHER
         request["tools"] = [{"name": "get_weather", "input_schema": SCHEMA}]
@@ -108,13 +118,14 @@ def test_messages(claude, stand_in, trace, what, stream):
     if stream:
         request["stream"] = True
     drained(claude.messages.create(**request, **told(trace)), stream)
-    agree(stand_in.pair(trace))
+    assert_cached(what, *agree(stand_in.pair(trace)))
 
 
 @delivery
 @said
 def test_gemini(google, stand_in, trace, what, stream):
-    parts = [{"text": WEATHER if what == "tools" else "Tell me about hedgehogs."}]
+    text = {"tools": WEATHER, "cached": CACHED}.get(what, "Tell me about hedgehogs.")
+    parts = [{"text": text}]
     config = {"system_instruction": "Be kind.", "temperature": 0.5}
     if what == "tools":
         weather = types.FunctionDeclaration(name="get_weather", parameters_json_schema=SCHEMA)
@@ -131,6 +142,7 @@ def test_gemini(google, stand_in, trace, what, stream):
     drained(answer, stream)
     # The wrapper does not look into Google's `config`, and has tools and usage in the words of Google's package.
     theirs, ours = agree(stand_in.pair(trace), but_for=["$ai_model_parameters", "$ai_tools", "$ai_usage"])
+    assert_cached(what, theirs, ours)
     assert theirs["$ai_model_parameters"] == {}
     assert ours["$ai_model_parameters"] == {"temperature": 0.5}
     if what == "tools":
