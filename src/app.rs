@@ -223,7 +223,7 @@ impl App {
         let providers = Providers::start(config.clone(), clock.clone(), tls, &control.handle());
         let gateway = Arc::new(Gateway {
             config,
-            catalog: Arc::new(catalog),
+            catalog: Arc::new(ArcSwap::from_pointee(catalog)),
             traits: Traits::embedded()?,
             auth,
             limiter,

@@ -1,13 +1,13 @@
 //! Which models there are, what they can do and cost, and which provider a model's name means.
 //!
-//! The catalog is built in: `config/catalog.json`, made by `scripts/make-catalog`. What is not in it can be called all the
-//! same, by a provider's prefix or by the family that its name begins with.
+//! The catalog is built in: `config/catalog.json`, made by `scripts/make-catalog`. A file that configuration names is laid over
+//! it. What is in neither can be called all the same, by a provider's prefix or by the family that its name begins with.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use arc_swap::ArcSwap;
 
 use crate::config::providers::Kind;
 use crate::config::{Config, ConfigError, Loaded};
@@ -21,6 +21,7 @@ pub use model::{Above, Capability, Endpoint, Model, Prices, Rate, Rates, Tier};
 pub mod cost;
 mod model;
 mod nearest;
+mod overlay;
 
 /// The facts that are built in.
 const EMBEDDED: &str = include_str!("../config/catalog.json");
@@ -36,6 +37,9 @@ pub struct Catalog {
     /// What models cost that are not listed.
     dearest: BTreeMap<Kind, Arc<Tariff>>,
 }
+
+/// The catalog in force.
+pub type SharedCatalog = Arc<ArcSwap<Catalog>>;
 
 /// What a name means.
 #[derive(Clone, Debug)]
@@ -57,22 +61,43 @@ pub struct Resolved {
 #[error("the catalog of models cannot be read: {0}; make it anew with scripts/make-catalog")]
 pub struct CatalogError(#[from] serde_json::Error);
 
+/// Why there is no catalog for these settings.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// What is built in is none.
+    #[error(transparent)]
+    Embedded(#[from] CatalogError),
+    /// The settings do not fit it, or the file that they name is none.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
 impl Catalog {
     /// The catalog that is built in.
     ///
     /// # Errors
     /// When the file that was built in is not a catalog.
     pub fn embedded() -> Result<Self, CatalogError> {
-        Self::parse(EMBEDDED)
+        Ok(Self::of(overlay::parse(EMBEDDED)?))
     }
 
-    fn parse(text: &str) -> Result<Self, CatalogError> {
-        #[derive(Deserialize)]
-        struct File {
-            models: Vec<Model>,
+    /// The catalog that is built in, with the models of the file that the settings name laid over it: each as a whole, by its
+    /// name.
+    ///
+    /// # Errors
+    /// When what was built in is not a catalog, the file is none or cannot be read, or an alias, a fallback or a price does
+    /// not fit.
+    pub fn load(loaded: &Loaded) -> Result<Self, LoadError> {
+        let mut catalog = Self::embedded()?;
+        if let Some(file) = &loaded.config.catalog.file {
+            let refused = |problem: String| ConfigError::at("catalog.file".to_owned(), &problem, &loaded.sources);
+            let mut models: BTreeMap<_, _> =
+                catalog.models().map(|model| (model.id.clone(), Model::clone(model))).collect();
+            models.extend(overlay::read(file).map_err(refused)?.into_iter().map(|model| (model.id.clone(), model)));
+            catalog = Self::of(models.into_values().collect());
         }
-        let file: File = serde_json::from_str(text)?;
-        Ok(Self::of(file.models))
+        catalog.check(loaded)?;
+        Ok(catalog)
     }
 
     fn of(models: Vec<Model>) -> Self {
@@ -110,11 +135,17 @@ impl Catalog {
         }
     }
 
-    /// Checks that every alias, and every fallback, leads to a model.
+    /// Checks that every alias, and every fallback, leads to a model, and that no price has a gap that the list does not fill.
     ///
     /// # Errors
     /// When one does not.
-    pub fn check(&self, loaded: &Loaded) -> Result<(), ConfigError> {
+    fn check(&self, loaded: &Loaded) -> Result<(), ConfigError> {
+        for (model, price) in &loaded.config.prices {
+            if !self.models.contains_key(model) && (price.input.is_none() || price.output.is_none()) {
+                let problem = "no list has this model, so input and output both have to be given";
+                return Err(ConfigError::at(format!("prices.{model}"), problem, &loaded.sources));
+            }
+        }
         for (alias, target) in &loaded.config.aliases {
             self.leads_to_a_model(alias, target, format!("aliases.{alias}"), loaded)?;
         }
@@ -157,7 +188,7 @@ impl Catalog {
         let entry = self.models.get(model).filter(|entry| entry.kind == settings.kind).cloned();
         let listed = entry.as_ref().and_then(|entry| self.tariffs.get(&entry.id));
         let tariff = match config.prices.get(model) {
-            Some(price) => Arc::new(Tariff::configured(price, entry.as_deref())),
+            Some(price) => Arc::new(Tariff::configured(price, self.models.get(model).map(Arc::as_ref))),
             None => listed.or_else(|| self.dearest.get(&settings.kind)).cloned().unwrap_or_default(),
         };
         Ok(Resolved { provider: provider.clone(), kind: settings.kind, model: ModelId::new(model), entry, tariff })

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::{ArgGroup, Parser, Subcommand};
 
-use crate::catalog::{Catalog, CatalogError};
+use crate::catalog::{Catalog, CatalogError, LoadError};
 use crate::cli::keys::KeysError;
 use crate::cli::serve::RunError;
 use crate::config::{Config, ConfigError, Loaded, Mode};
@@ -202,6 +202,15 @@ pub enum Failure {
     Output(#[source] io::Error),
 }
 
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Embedded(error) => Self::Catalog(error),
+            LoadError::Config(error) => Self::Config(error),
+        }
+    }
+}
+
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
@@ -274,7 +283,7 @@ fn dispatch(command: Command, environment: Vec<(String, String)>) -> Result<(), 
             usage::run(command, &loaded.config, &mut io::stdout().lock(), &mut io::stderr().lock())
         }
         Command::Models { json } => {
-            let catalog = Catalog::embedded()?;
+            let catalog = Catalog::load(&Config::load(environment, Mode::Tool)?)?;
             let mut out = io::stdout().lock();
             let printed = if json { models::json(&catalog, &mut out) } else { models::table(&catalog, &mut out) };
             printed.map_err(Failure::Output)
@@ -292,8 +301,7 @@ fn begin_logging(loaded: &Loaded) -> Result<(), Failure> {
 /// The settings and the catalog, which have to fit each other.
 fn prepare(environment: Vec<(String, String)>, mode: Mode) -> Result<(Loaded, Catalog), Failure> {
     let loaded = Config::load(environment, mode)?;
-    let catalog = Catalog::embedded()?;
-    catalog.check(&loaded)?;
+    let catalog = Catalog::load(&loaded)?;
     if mode == Mode::Serve {
         Database::check(&loaded.config.database)?;
     }

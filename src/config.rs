@@ -20,6 +20,7 @@ pub mod analytics;
 pub mod attribution;
 pub mod auth;
 pub mod breaker;
+pub mod catalog;
 pub mod database;
 pub mod drain;
 mod environment;
@@ -64,9 +65,11 @@ pub struct Config {
     pub products: BTreeMap<ProductName, products::Product>,
     /// Names that stand for models: `claude-3-5-sonnet = "claude-3-5-sonnet-20241022"`.
     pub aliases: BTreeMap<String, ModelId>,
+    /// Models of one's own.
+    pub catalog: catalog::Catalog,
     /// Which models answer in a model's place, in order, for products that allow it.
     pub fallbacks: BTreeMap<ModelId, Vec<ModelId>>,
-    /// What models cost, where the built-in list is wrong or has nothing.
+    /// What models cost, where the list is wrong or has nothing.
     pub prices: BTreeMap<ModelId, prices::Price>,
     /// When a provider is left alone.
     pub breaker: breaker::Breaker,
@@ -187,6 +190,9 @@ impl Config {
             if self.aliases.contains_key(model.as_str()) {
                 return wrong("it stands for another alias; name the model itself");
             }
+        }
+        for (model, price) in &self.prices {
+            price.check(model)?;
         }
         for (model, others) in &self.fallbacks {
             let wrong = |problem: &str| Err(value::Wrong::new(format!("fallbacks.{model}"), problem));

@@ -19,7 +19,7 @@ use crate::actors::auth::Auth;
 use crate::actors::lane::Lanes;
 use crate::actors::limiter::Limiter;
 use crate::auth::principal::Principal;
-use crate::catalog::Catalog;
+use crate::catalog::SharedCatalog;
 use crate::clock::Clock;
 use crate::config::{Config, SharedConfig};
 use crate::dialect::{self, Delivery, Dialect, Operation};
@@ -53,8 +53,8 @@ use settle::Settlement;
 pub struct Gateway {
     /// The configuration in force.
     pub config: SharedConfig,
-    /// Which models there are.
-    pub catalog: Arc<Catalog>,
+    /// Which models there are. `load()` it once for a request, after the configuration.
+    pub catalog: SharedCatalog,
     /// How families of models think and sample.
     pub traits: Traits,
     /// Who may call.

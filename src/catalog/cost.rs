@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use super::{Above, Model, Prices, Rate, Rates, Tier};
-use crate::config::prices::{Dollars, Price};
+use crate::config::prices::Price;
 use crate::ir::Usage;
 use crate::money::NanoUsd;
 
@@ -185,22 +185,14 @@ impl Tariff {
         }
     }
 
-    /// One that configuration gives; the limits of the model's size stay those of the list.
+    /// One of which configuration gives some; the rest, and the limits of the model's size, are those of the list.
     pub fn configured(price: &Price, model: Option<&Model>) -> Self {
-        let rate = |dollars: Option<Dollars>| dollars.map(|dollars| Rate::of(dollars.0));
-        let rates = Rates {
-            input: rate(Some(price.input)),
-            output: rate(Some(price.output)),
-            cache_read: rate(price.cache_read),
-            cache_write_5m: rate(price.cache_write_5m),
-            cache_write_1h: rate(price.cache_write_1h),
-            reasoning_output: None,
-            audio_input: rate(price.audio_input),
-            audio_output: rate(price.audio_output),
-            web_search: rate(price.web_search),
+        let prices = match model {
+            Some(model) => model.prices.overridden(price),
+            None => Prices::default().overridden(price),
         };
         Self {
-            prices: Arc::new(Prices { rates, ..Prices::default() }),
+            prices: Arc::new(prices),
             basis: Basis::Listed,
             context_tokens: model.and_then(|model| model.context_tokens),
             max_output_tokens: model.and_then(|model| model.max_output_tokens),

@@ -6,13 +6,14 @@ use std::fmt;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+use crate::config::prices::Dollars;
 use crate::config::providers::Kind;
 use crate::ids::{ModelId, ProviderName};
 use crate::money::NanoUsd;
 
 /// One model, as its vendor describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, from = "Listed")]
+#[serde(deny_unknown_fields, try_from = "Listed")]
 pub struct Model {
     /// Its name at the provider.
     pub id: ModelId,
@@ -58,9 +59,18 @@ struct Listed {
     prices: Prices,
 }
 
-impl From<Listed> for Model {
-    fn from(listed: Listed) -> Self {
-        Self {
+impl TryFrom<Listed> for Model {
+    type Error = String;
+
+    fn try_from(listed: Listed) -> Result<Self, String> {
+        let Prices { rates, above, .. } = &listed.prices;
+        if rates.input.is_none() || rates.output.is_none() {
+            return Err(format!("model \"{}\" has no rate for input, or none for output; give both", listed.id));
+        }
+        if !above.is_sorted_by(|one, next| one.input_tokens < next.input_tokens) {
+            return Err(format!("the thresholds of model \"{}\" do not rise; begin with the lowest", listed.id));
+        }
+        Ok(Self {
             id: listed.id,
             provider: ProviderName::new(listed.provider.name()),
             kind: listed.provider,
@@ -71,7 +81,7 @@ impl From<Listed> for Model {
             deprecation_date: listed.deprecation_date,
             source: listed.source,
             prices: listed.prices,
-        }
+        })
     }
 }
 
@@ -195,8 +205,25 @@ pub struct Rates {
 /// A price in nano-dollars per million tokens. By the token it would need fractions: a cached token of `gpt-5-nano` costs
 /// 2.5 nano-dollars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "NanoUsd", into = "NanoUsd")]
 pub struct Rate(NanoUsd);
+
+impl TryFrom<NanoUsd> for Rate {
+    type Error = String;
+
+    fn try_from(per_million: NanoUsd) -> Result<Self, String> {
+        if per_million < NanoUsd::ZERO || per_million > Dollars::MOST {
+            return Err(format!("expected nano-dollars per million tokens, from 0 to {}", Dollars::MOST.0));
+        }
+        Ok(Self(per_million))
+    }
+}
+
+impl From<Rate> for NanoUsd {
+    fn from(rate: Rate) -> Self {
+        rate.0
+    }
+}
 
 impl Rate {
     /// So much for a million tokens.

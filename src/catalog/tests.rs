@@ -3,10 +3,13 @@
 
 use chrono::NaiveDate;
 
-use super::{Capability, Catalog, Endpoint, Model, Resolved, Tier};
+use super::cost::ServiceTier;
+use super::{Above, Capability, Catalog, Endpoint, Model, Rate, Rates, Resolved, Tier};
 use crate::config::providers::Kind;
 use crate::config::{Config, Mode};
 use crate::fault::{Fault, FaultKind};
+use crate::ir::Usage;
+use crate::money::NanoUsd;
 
 fn config(env: &[(&str, &str)]) -> Config {
     Config::load(env.iter().map(|&(name, text)| (name.to_owned(), text.to_owned())), Mode::Tool).unwrap().config
@@ -186,4 +189,127 @@ fn every_model_has_a_price_and_a_name_of_its_own() {
         assert!(!model.id.as_str().contains('/'), "{}", model.id);
         assert!(model.prices.above.is_sorted_by_key(|above| above.input_tokens), "{}", model.id);
     }
+}
+
+const SOUND: &str = r#"
+[prices."gemini-2.5-pro"]
+cache_write_5m = 2
+cache_write_1h = 3
+reasoning_output = 11
+audio_input = 4
+audio_output = 5
+web_search = 14000
+above = [{ input_tokens = 200_000, rates = { input = 9, audio_input = 7 } }, { input_tokens = 100_000, rates = { output = 8 } }]
+tiers = { flex = { cache_read = 0.01 } }
+"#;
+
+fn with_file(toml: &str) -> Result<(Catalog, Config), String> {
+    use std::io::Write as _;
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(toml.as_bytes()).unwrap();
+    let path = file.path().to_str().unwrap().to_owned();
+    let env =
+        [("LLM_GATEWAY_CONFIG".to_owned(), path.clone()), ("LLM_GATEWAY_GEMINI_API_KEY".to_owned(), "k".to_owned())];
+    let loaded = Config::load(env, Mode::Tool).map_err(|error| error.to_string().replace(&path, "FILE"))?;
+    let catalog = Catalog::load(&loaded).map_err(|error| error.to_string().replace(&path, "FILE"))?;
+    Ok((catalog, loaded.config))
+}
+
+#[test]
+fn a_price_of_ones_own_can_name_all_that_the_list_has_and_leaves_the_rest_as_it_is() {
+    let (_, config) = with_file(SOUND).unwrap();
+    let listed = model("gemini-2.5-pro").prices;
+    let given = listed.overridden(&config.prices["gemini-2.5-pro"]);
+
+    let usd = |usd: i64| Some(Rate::of(NanoUsd(usd * NanoUsd::PER_USD)));
+    let rates = Rates {
+        cache_write_5m: usd(2),
+        cache_write_1h: usd(3),
+        reasoning_output: usd(11),
+        audio_input: usd(4),
+        audio_output: usd(5),
+        web_search: usd(14_000),
+        ..listed.rates.clone()
+    };
+    assert_eq!(given.rates, rates);
+    let above = [
+        Above { input_tokens: 100_000, rates: Rates { output: usd(8), ..Rates::default() } },
+        Above {
+            input_tokens: 200_000,
+            rates: Rates { input: usd(9), audio_input: usd(7), ..listed.above[0].rates.clone() },
+        },
+    ];
+    assert_eq!(given.above, above);
+    assert_eq!(given.tiers[&Tier::Priority], listed.tiers[&Tier::Priority]);
+    let flex = Rates { cache_read: Some(Rate::of(NanoUsd(10_000_000))), ..listed.tiers[&Tier::Flex].clone() };
+    assert_eq!(given.tiers[&Tier::Flex], flex);
+    assert!(listed.rates.cache_read.is_some() && listed.above[0].rates.cache_read.is_some(), "the test needs some");
+}
+
+#[test]
+fn a_price_that_names_one_rate_leaves_the_listed_thresholds_and_tiers() {
+    let (catalog, config) = with_file("[prices.'gemini-2.5-pro']\ninput = 1").unwrap();
+    let listed = model("gemini-2.5-pro").prices;
+    let given = listed.overridden(&config.prices["gemini-2.5-pro"]);
+    assert_eq!(given.rates, Rates { input: Some(Rate::of(NanoUsd(NanoUsd::PER_USD))), ..listed.rates.clone() });
+    assert_eq!((&given.above, &given.tiers), (&listed.above, &listed.tiers));
+
+    // And it is what a call is charged: 10 x 1 + 10 at the listed rate for cached ones, and 300,000 above the threshold.
+    let tariff = catalog.resolve("gemini-2.5-pro", &config).unwrap().tariff;
+    let cost = |input, cache_read| {
+        let usage = Usage { input: Some(input), output: Some(0), cache_read: Some(cache_read), ..Usage::default() };
+        tariff.cost(Some(&usage), ServiceTier::Standard, NanoUsd::ZERO).amount
+    };
+    assert_eq!(cost(20, 10), NanoUsd(10 * 1000 + 10 * 125));
+    assert_eq!(cost(300_000, 0), NanoUsd(300_000 * 2500));
+}
+
+#[test]
+fn a_price_that_does_not_fit_is_refused_where_it_stands() {
+    let refused = |toml: &str| with_file(toml).unwrap_err();
+    insta::assert_snapshot!(refused("\n[prices.'gpt-99-lab']\ninput = 1"), @"prices.gpt-99-lab, set in FILE line 2: no list has this model, so input and output both have to be given");
+    insta::assert_snapshot!(refused("[prices.'gpt-4.1']\ncache_reed = 1"), @"prices.gpt-4.1.cache_reed, set in FILE line 2: there is no such setting; prices.gpt-4.1 knows input, output, cache_read, cache_write_5m, cache_write_1h, reasoning_output, audio_input, audio_output, web_search, above, tiers");
+    insta::assert_snapshot!(refused("[prices.'gpt-4.1']\ntiers = { fast = {} }"), @"prices.gpt-4.1.tiers.fast, set in FILE line 2: expected one of flex, priority");
+    insta::assert_snapshot!(refused("[prices.'gpt-4.1']\nabove = [{ input_tokens = 5, rates = {} }, { input_tokens = 5, rates = {} }]"), @"prices.gpt-4.1.above, set in FILE line 2: two thresholds are the same; give each once");
+    insta::assert_snapshot!(refused("[prices.'gpt-4.1']\nabove = [{ input_tokens = 5, rates = { input = -1 } }]"), @"prices.gpt-4.1.above[0].rates.input, set in FILE line 2: expected dollars per million, from 0 to 1000000");
+}
+
+#[test]
+fn a_file_of_models_is_laid_over_those_that_are_built_in() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = r#"{"models": [
+        {"id": "gpt-99-lab", "provider": "openai", "prices": {"rates": {"input": 1, "output": 2}}},
+        {"id": "gpt-4.1", "provider": "openai", "context_tokens": 9, "prices": {"rates": {"input": 3, "output": 4}}}
+    ]}"#;
+    std::fs::write(file.path(), text).unwrap();
+    let (catalog, _) = with_file(&format!("catalog.file = '{}'", file.path().display())).unwrap();
+    let found = |id: &str| catalog.models().find(|model| model.id.as_str() == id).unwrap();
+    assert_eq!(catalog.models().count(), Catalog::embedded().unwrap().models().count() + 1);
+    assert_eq!(found("gpt-99-lab").prices.rates.output, Some(Rate::of(NanoUsd(2))));
+    let own = found("gpt-4.1");
+    assert_eq!((own.context_tokens, own.max_output_tokens), (Some(9), None));
+    assert_eq!(own.prices.rates.cache_read, None, "each as a whole");
+    assert_eq!(*found("gpt-4.1-mini"), model("gpt-4.1-mini"));
+}
+
+#[test]
+fn a_file_of_models_that_is_none_is_refused_with_its_name_and_the_place() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let refused = |text: &str| {
+        std::fs::write(path, text).unwrap();
+        with_file(&format!("[catalog]\nfile = '{path}'")).unwrap_err().replace(path, "MODELS")
+    };
+    let one = |prices: &str| {
+        format!("{{\"models\": [\n{{\"id\": \"m\", \"provider\": \"openai\", \"prices\": {prices}}}\n]}}")
+    };
+    insta::assert_snapshot!(refused("{"), @"catalog.file, set in FILE line 2: the file MODELS is no catalog: EOF while parsing an object at line 1 column 1");
+    insta::assert_snapshot!(refused(&one(r#"{"rates": {"inptu": 1}}"#)), @"catalog.file, set in FILE line 2: the file MODELS is no catalog: unknown field `inptu`, expected one of `input`, `output`, `cache_read`, `cache_write_5m`, `cache_write_1h`, `reasoning_output`, `audio_input`, `audio_output`, `web_search` at line 2 column 62");
+    insta::assert_snapshot!(refused(&one(r#"{"rates": {"input": 1}}"#)), @r#"catalog.file, set in FILE line 2: the file MODELS is no catalog: model "m" has no rate for input, or none for output; give both at line 3 column 1"#);
+    insta::assert_snapshot!(refused(&one(r#"{"rates": {"input": -1, "output": 1}}"#)), @"catalog.file, set in FILE line 2: the file MODELS is no catalog: expected nano-dollars per million tokens, from 0 to 1000000000000000 at line 2 column 66");
+    insta::assert_snapshot!(refused(r#"{"price_unit": "usd", "models": []}"#), @"catalog.file, set in FILE line 2: the file MODELS is no catalog: price_unit has to be nano_usd_per_million_tokens");
+    let twice = r#"{"id": "m", "provider": "openai", "prices": {"rates": {"input": 1, "output": 1}}}"#;
+    insta::assert_snapshot!(refused(&format!("{{\"models\": [{twice}, {twice}]}}")), @r#"catalog.file, set in FILE line 2: the file MODELS is no catalog: model "m" is there twice"#);
+    let gone = with_file("[catalog]\nfile = '/nowhere/models.json'").unwrap_err();
+    insta::assert_snapshot!(gone, @"catalog.file, set in FILE line 2: the file /nowhere/models.json cannot be read: No such file or directory (os error 2)");
 }

@@ -49,6 +49,11 @@ pub fn print(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
         }
     }
 
+    if let Some(file) = &config.catalog.file {
+        writeln!(out, "catalog")?;
+        writeln!(out, "  built in, and over it {}", file.display())?;
+    }
+
     writeln!(out, "aliases")?;
     for (alias, model) in &config.aliases {
         writeln!(out, "  {alias} = {model}")?;

@@ -23,7 +23,7 @@ pub fn run(config: Config, catalog: Catalog, data: PathBuf, reload: ReloadFrom) 
             .map(|(name, _)| name.to_string())
             .collect();
         let signals = Signals::listen()?;
-        let reload = Reload::listen(reload.environment, reload.mode)?;
+        let reload = Reload::listen(reload.environment, reload.mode, &config)?;
         let app = App::start(config, catalog, Mode::Dev { data }).await?;
         let mut stderr = std::io::stderr().lock();
         for sandbox in app.sandboxes() {

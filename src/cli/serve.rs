@@ -26,7 +26,7 @@ pub fn run(config: Config, catalog: Catalog, reload: ReloadFrom) -> Result<(), R
     super::install_crypto();
     actix_web::rt::System::new().block_on(async {
         let signals = Signals::listen()?;
-        let reload = Reload::listen(reload.environment, reload.mode)?;
+        let reload = Reload::listen(reload.environment, reload.mode, &config)?;
         let app = App::start(config, catalog, Mode::Serve).await?;
         let mut stderr = std::io::stderr().lock();
         writeln!(stderr, "listening on http://{}", app.address())?;

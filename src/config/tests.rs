@@ -263,7 +263,7 @@ fn refusals_name_the_key_its_source_and_what_was_expected() {
     insta::assert_snapshot!(refusal(&[("LLM_GATEWAY_PORT", "99999")]), @"server.port, set by LLM_GATEWAY_PORT: expected a whole number from 0 to 65535");
     insta::assert_snapshot!(refusal(&[("LLM_GATEWAY_PORT", "http")]), @"server.port, set by LLM_GATEWAY_PORT: expected a whole number from 0 to 65535, found text");
     insta::assert_snapshot!(refusal(&[("LLM_GATEWAY__SERVER__PROT", "1")]), @"server.prot, set by LLM_GATEWAY__SERVER__PROT: there is no such setting; server knows host, port, admin_addr, workers, body_limit, body_timeout, body_memory, write_timeout, answer_limit, answer_memory");
-    insta::assert_snapshot!(file_refusal("\n[sever]\nport = 1\n"), @"sever, set in FILE line 2: there is no such setting; the top level knows server, database, redis, auth, providers, products, aliases, fallbacks, prices, breaker, timeouts, stream, drain, limits, analytics, attribution, telemetry");
+    insta::assert_snapshot!(file_refusal("\n[sever]\nport = 1\n"), @"sever, set in FILE line 2: there is no such setting; the top level knows server, database, redis, auth, providers, products, aliases, catalog, fallbacks, prices, breaker, timeouts, stream, drain, limits, analytics, attribution, telemetry");
     insta::assert_snapshot!(file_refusal("[products.wizard]\nlimits = [\n  { per = \"user\", usd = 1, window = \"1h\" },\n  { per = \"user\", usd = nan, window = \"2h\" },\n]\n"), @"products.wizard.limits[1].usd, set in FILE line 4: NaN is no limit in dollars: give a number above 0 and at most 1000000000");
     insta::assert_snapshot!(file_refusal("[products.wizard]\nlimits = [{ per = \"user\", usd = 1 }]\n"), @"products.wizard.limits[0].window is missing in products.wizard.limits[0], set in FILE line 2");
     insta::assert_snapshot!(file_refusal("[providers.vllm]\nkind = \"openai\"\n"), @"providers.vllm.upstreams is missing in providers.vllm, set in FILE line 1");
@@ -435,6 +435,7 @@ fn the_default_file_has_every_key_and_comments_each_where_it_first_stands() {
         ("providers.openai", "[providers.openai]"),
         ("providers.openai.upstreams.default", "[providers.openai.upstreams.default]"),
         ("products.llm_gateway", "[products.llm_gateway]"),
+        ("catalog", "[catalog]"),
         ("breaker", "[breaker]"),
         ("timeouts", "[timeouts]"),
         ("stream", "[stream]"),
@@ -486,8 +487,9 @@ fn every_variable_of_the_sample_is_understood() {
 fn the_examples_of_the_documentation_load() {
     let page = include_str!("../../docs/configuration.md");
     let mut parts = page.split("```toml\n").skip(1).map(|part| part.split("```").next().unwrap());
-    let [product, provider, fallbacks, aliases] = [(); 4].map(|()| parts.next().unwrap());
-    let config = load_file(&format!("{product}{provider}{fallbacks}{aliases}")).unwrap().config;
+    let [product, provider, fallbacks, aliases, prices] = [(); 5].map(|()| parts.next().unwrap());
+    let config = load_file(&format!("{product}{provider}{fallbacks}{aliases}{prices}")).unwrap().config;
+    assert_eq!(config.prices["gemini-2.5-pro"].above.as_ref().unwrap().len(), 1);
     assert!(config.products["wizard"].fallback);
     assert_eq!(config.fallbacks["claude-sonnet-4-5"].len(), 2);
     assert_eq!(config.products["code"].limits.len(), 3);

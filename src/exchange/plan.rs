@@ -102,7 +102,7 @@ pub fn resolve(
         .ok_or_else(|| {
             Fault::new(FaultKind::MissingParameter, "model is missing; name the model that is to answer").at("model")
         })?;
-    let resolved = gateway.catalog.resolve(name, config)?;
+    let resolved = gateway.catalog.load().resolve(name, config)?;
     if let Some(product) = config.products.get(call.product.as_str())
         && !access::model_allowed(product, &resolved.model, name)
     {

@@ -52,9 +52,10 @@ fn moment(state: &http::State) -> Result<Vec<MetricFamily>, prometheus::Error> {
         "1 while the breaker refuses calls; model is empty for the upstream as a whole, other for all that the catalog lacks.",
         &["provider", "upstream", "model"],
     )?;
+    let catalog = state.gateway.catalog.load();
     for report in state.providers.breakers() {
         // A caller can name models that nobody knows; each would be a series.
-        let known = |id: &ModelId| state.gateway.catalog.models().any(|model| model.id == *id);
+        let known = |id: &ModelId| catalog.models().any(|model| model.id == *id);
         let model = report.model.as_ref().map_or("", |id| if known(id) { id.as_str() } else { OTHER_MODEL });
         let open = open.with_label_values(&[report.provider.as_str(), report.upstream.as_str(), model]);
         if report.state != BreakerState::Closed {

@@ -14,7 +14,8 @@ use crate::http::{State, render};
 /// All models that the product offers and whose providers are configured.
 pub fn list(request: &HttpRequest, state: &State, caller: &Caller, shape: ListShape) -> HttpResponse {
     let config = state.gateway.config.load_full();
-    let models: Vec<&Model> = state.gateway.catalog.models().filter(|model| offered(&config, caller, model)).collect();
+    let catalog = state.gateway.catalog.load();
+    let models: Vec<&Model> = catalog.models().filter(|model| offered(&config, caller, model)).collect();
     let body = match shaped(request, shape) {
         Shape::OpenAi => openai_chat::models::list(models.into_iter().map(listed)),
         Shape::Anthropic => anthropic::models::list(models.into_iter().map(listed)),
@@ -35,7 +36,7 @@ pub fn one(
     id: &str,
 ) -> Result<HttpResponse, Fault> {
     let config = state.gateway.config.load_full();
-    let resolved = state.gateway.catalog.resolve(id, &config).ok();
+    let resolved = state.gateway.catalog.load().resolve(id, &config).ok();
     let model = resolved
         .as_ref()
         .and_then(|resolved| resolved.entry.as_deref())
