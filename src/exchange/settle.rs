@@ -24,7 +24,7 @@ use crate::fault::{Blame, Fault, FaultKind};
 use crate::ids::{ModelId, ProductName, ProviderName, RequestId};
 use crate::limits::scope::Scope;
 use crate::money::NanoUsd;
-use crate::telemetry::metrics::{ActiveStream, Endpoint, Finished, Loud};
+use crate::telemetry::metrics::{ActiveStream, Endpoint, Finished, Missing};
 
 /// What a caller that left is written down as; nobody is sent it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -166,12 +166,18 @@ impl Settlement {
             && cost.amount > NanoUsd::ZERO
         {
             let basis = self.bill.as_ref().map_or(Basis::Listed, Bill::basis);
-            if self.gateway.metrics.cost(&self.product, provider, model, &cost, basis) == Loud::Yes {
-                tracing::warn!(
+            match self.gateway.metrics.cost(&self.product, provider, model, &cost, basis) {
+                Some(Missing::Price) => tracing::warn!(
                     provider.name = %provider,
                     model = %model,
-                    "a model without a price, or without usage in its answers, is charged at a stand-in"
-                );
+                    "a model without a price is charged at its vendor's dearest; give it one under [prices] or in catalog.file"
+                ),
+                Some(Missing::Usage) => tracing::warn!(
+                    provider.name = %provider,
+                    model = %model,
+                    "an answer without a usage that can be believed is charged at its estimate"
+                ),
+                None => {}
             }
         }
     }

@@ -74,24 +74,34 @@ fn moment(state: &http::State) -> Result<Vec<MetricFamily>, prometheus::Error> {
     let team_cost = GaugeVec::new(
         Opts::new(
             "llm_gateway_top_team_cost_usd",
-            "What the hundred teams that spent most did since the start, in dollars.",
+            "The most that the hundred teams that spent most may have since the start, in dollars: of a thousand teams, a new one takes over the sum of the smallest. llm_gateway_top_team_cost_least_usd is sure.",
         ),
         &["team"],
     )?;
     let user_cost = GaugeVec::new(
         Opts::new(
             "llm_gateway_top_user_cost_usd",
-            "What the hundred users that spent most did since the start, in dollars.",
+            "The most that the hundred users that spent most may have since the start, in dollars: of a thousand users, a new one takes over the sum of the smallest. llm_gateway_top_user_cost_least_usd is sure.",
         ),
+        &["team", "user"],
+    )?;
+    let team_least = GaugeVec::new(
+        Opts::new("llm_gateway_top_team_cost_least_usd", "What the same teams are sure to have spent, in dollars."),
+        &["team"],
+    )?;
+    let user_least = GaugeVec::new(
+        Opts::new("llm_gateway_top_user_cost_least_usd", "What the same users are sure to have spent, in dollars."),
         &["team", "user"],
     )?;
     let (teams, users) = state.gateway.limiter.top_spenders();
     for team in &teams {
         team_cost.with_label_values(&[team.team.as_str()]).add(team.spent.as_usd());
+        team_least.with_label_values(&[team.team.as_str()]).add(team.least.as_usd());
     }
     for user in &users {
         // Names that are alike in their beginnings are one here.
         user_cost.with_label_values(&[user.team.as_str(), user.user.as_str()]).add(user.spent.as_usd());
+        user_least.with_label_values(&[user.team.as_str(), user.user.as_str()]).add(user.least.as_usd());
     }
     let used = GaugeVec::new(
         Opts::new(
@@ -121,6 +131,8 @@ fn moment(state: &http::State) -> Result<Vec<MetricFamily>, prometheus::Error> {
     families.extend(redis_gone.collect());
     families.extend(team_cost.collect());
     families.extend(user_cost.collect());
+    families.extend(team_least.collect());
+    families.extend(user_least.collect());
     families.extend(used.collect());
     for gauges in [up, depth, open, remembered] {
         families.extend(gauges.collect());

@@ -239,7 +239,7 @@ impl Shared {
                 warnings.push(self.warn(scope, claim));
             }
         }
-        self.metrics.settled(&scope.product, actual);
+        self.metrics.settled(&scope.product, estimate, actual);
         self.spenders.spent(scope, actual);
         (warnings, tightest)
     }

@@ -80,6 +80,9 @@ async fn operators_see_use_warnings_refusals_and_how_far_estimates_were_off() {
         r#"llm_gateway_settled_usd_total{product="tight"} 0.0056"#,
         r#"llm_gateway_top_team_cost_usd{team="1"} 0.0056"#,
         r#"llm_gateway_top_user_cost_usd{team="1",user="ann"} 0.0056"#,
+        r#"llm_gateway_top_team_cost_least_usd{team="1"} 0.0056"#,
+        r#"llm_gateway_top_user_cost_least_usd{team="1",user="ann"} 0.0056"#,
+        r#"llm_gateway_settled_to_reserved_ratio_count{product="tight"} 2"#,
         r#"llm_gateway_limit_counters 3"#,
     ] {
         assert!(metrics.lines().any(|found| found == line), "{line} is not in:\n{metrics}");
@@ -100,7 +103,10 @@ async fn a_model_that_no_list_has_costs_the_dearest_rates_and_is_counted() {
     let cost: f64 = header(&answer, "x-llm-gateway-cost-usd").parse().unwrap();
     assert!(cost > 0.0028 * 10.0, "{cost}");
     let metrics = gateway.metrics().await;
-    assert!(metrics.contains(r#"llm_gateway_unpriced_calls_total{model="other",provider="openai"} 1"#), "{metrics}");
+    assert!(
+        metrics.contains(r#"llm_gateway_unpriced_calls_total{missing="price",model="other",provider="openai"} 1"#),
+        "{metrics}"
+    );
 }
 
 #[test]
