@@ -301,7 +301,7 @@ impl App {
         self.stop_at_once_after(std::future::pending()).await;
     }
 
-    /// Drains, and cuts what is under way as soon as `told` is ready.
+    /// Drains, and cuts what is under way as soon as `told` is ready, or `drain.grace` is over.
     async fn stop_at_once_after(self, told: impl Future<Output = ()>) {
         let drain = self.state.gateway.config.load().drain.clone();
         self.state.draining.begin();
@@ -311,12 +311,18 @@ impl App {
             tokio::time::sleep(drain.delay).await;
             closing.as_mut().await;
         };
-        let is_told = tokio::select! {
+        let is_cut = tokio::select! {
             () = drained => false,
-            () = told => true,
+            () = told => {
+                tracing::warn!("a second signal: calls under way are cut");
+                true
+            }
+            () = tokio::time::sleep(drain.delay + drain.grace) => {
+                tracing::warn!("calls under way take longer than drain.grace: they are cut");
+                true
+            }
         };
-        if is_told {
-            tracing::warn!("a second signal: calls under way are cut");
+        if is_cut {
             self.state.gateway.cut.make();
             if tokio::time::timeout(CUT_TIMEOUT, closing).await.is_err() {
                 tracing::warn!("some calls did not end in time; what they cost is not known");
@@ -438,8 +444,8 @@ fn listen(
     .keep_alive(KEEP_ALIVE)
     .client_request_timeout(HEAD_TIMEOUT)
     .client_disconnect_timeout(REFUSED_TIMEOUT)
-    .shutdown_timeout(grace.as_secs().max(1))
-    .shutdown_timeout(grace.as_secs() + u64::from(grace.subsec_nanos() > 0))
+    // Later than calls are cut: what the server drops by itself is settled by nobody.
+    .shutdown_timeout((grace + CUT_TIMEOUT).as_secs() + 1)
     .disable_signals()
     .listen(listener)
     .map_err(|source| StartError::Listen { address, source })?

@@ -256,6 +256,28 @@ impl Reservation {
         self.estimate
     }
 
+    /// Sets aside more, up to `estimate`, whatever room there is: the call is under way. It never becomes less.
+    pub fn raise(&mut self, estimate: NanoUsd) {
+        let more = estimate - self.estimate;
+        if more <= NanoUsd::ZERO || !self.is_open {
+            return;
+        }
+        let (ledger, product) = (&self.shared.ledger, &self.scope.product);
+        let mut tightest = None;
+        for claim in self.claims.iter() {
+            ledger.ensure(product, claim);
+            let room = ledger.with(claim.key, |counter, at| {
+                counter.reserve(more);
+                counter.standing_at(at).room(at)
+            });
+            if let Some(room) = room {
+                Tightest::note(&mut tightest, claim, room);
+            }
+        }
+        self.shared.metrics.reserved(product, more);
+        (self.estimate, self.tightest) = (estimate, tightest);
+    }
+
     fn close(&mut self, actual: NanoUsd) -> Settled {
         if !std::mem::replace(&mut self.is_open, false) {
             return Settled { warnings: Vec::new(), tightest: self.tightest };

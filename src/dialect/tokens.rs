@@ -333,7 +333,7 @@ fn next_string(body: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// How long a JSON string is whose first quote has been taken off.
-pub(super) fn string_length(text: &[u8]) -> Option<usize> {
+pub(crate) fn string_length(text: &[u8]) -> Option<usize> {
     let mut end = 0;
     loop {
         end += memchr::memchr2(b'"', b'\\', text.get(end..)?)?;

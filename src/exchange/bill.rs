@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::actors::limiter::{Limiter, Refusal, Reservation, Settled, Tightest};
 use crate::analytics::warning::LimitWarning;
-use crate::catalog::cost::{Basis, Cost, Counted, Request, ServiceTier, Tariff};
+use crate::catalog::cost::{Basis, Cost, Counted, Parts, Provenance, Request, ServiceTier, Tariff};
 use crate::dialect::seen::Seen;
 use crate::dialect::{Dialect, Operation, tokens};
 use crate::exchange::plan::Plan;
@@ -27,6 +27,7 @@ pub struct Progress(Arc<Shared>);
 struct Shared {
     stage: AtomicU8,
     sent_to: OnceLock<Url>,
+    left: OnceLock<Seen>,
 }
 
 /// See [`Progress`].
@@ -53,6 +54,11 @@ impl Progress {
     /// The provider never had it, or answered with an error.
     pub fn refused(&self) {
         self.0.stage.store(0, Ordering::Relaxed);
+    }
+
+    /// An attempt at it failed, and this is what had been said by then.
+    pub fn left(&self, seen: Seen) {
+        self.0.left.get_or_init(|| seen);
     }
 
     fn stage(&self) -> Stage {
@@ -101,6 +107,8 @@ pub struct Bill {
     request: Request,
     operation: Operation,
     progress: Progress,
+    /// What models have cost that others have taken over from.
+    earlier: Option<Cost>,
     cost: Option<Cost>,
     tightest: Option<Tightest>,
     warnings: Vec<LimitWarning>,
@@ -119,6 +127,7 @@ impl Bill {
             request,
             operation,
             progress: Progress::default(),
+            earlier: None,
             cost: None,
             tightest: None,
             warnings: Vec::new(),
@@ -148,12 +157,29 @@ impl Bill {
         fault
     }
 
-    /// Another model has taken the call over: what the first one may have done is not charged.
-    pub fn moved(&mut self, plan: &Plan) {
+    /// Another model has taken the call over. What the first one is known to have done is charged, and is what this returns; what it
+    /// may have done beside that is not. Whatever room there is, as much is set aside as the other one may cost.
+    pub fn moved(&mut self, plan: &Plan) -> Option<Cost> {
+        let left = self.left();
+        if let Some(cost) = left {
+            self.earlier = Some(self.earlier.map_or(cost, |earlier| both(earlier, cost)));
+        }
         self.tariff = plan.tariff.clone();
         self.dialect = plan.dialect;
         self.prompt = Prompt::of(plan);
         self.progress = plan.progress.clone();
+        if let Some(reservation) = &mut self.reservation {
+            let spent = self.earlier.map_or(NanoUsd::ZERO, |earlier| earlier.amount);
+            reservation.raise(spent + self.tariff.estimate(&self.request));
+        }
+        left
+    }
+
+    /// What the model that the call is with is known to have done, if it was given up.
+    fn left(&self) -> Option<Cost> {
+        let seen = self.progress.0.left.get().filter(|_| self.progress.stage() == Stage::Sent)?;
+        let has_done_something = seen.usage.is_some() || seen.streamed.at(self.dialect) > 0;
+        has_done_something.then(|| self.partial(seen))
     }
 
     /// The limits that the call is under.
@@ -182,12 +208,14 @@ impl Bill {
         std::mem::take(&mut self.warnings)
     }
 
-    /// Settles, once.
+    /// Settles, once. Returns what the model cost that had the call last.
     pub fn settle(&mut self, seen: &Seen) -> Option<Cost> {
         let reservation = self.reservation.take()?;
-        let cost = self.due(seen, reservation.estimate());
-        Settled { warnings: self.warnings, tightest: self.tightest } = reservation.settle(cost.amount);
-        self.cost = Some(cost);
+        let spent = self.earlier.map_or(NanoUsd::ZERO, |earlier| earlier.amount);
+        let cost = self.due(seen, reservation.estimate() - spent);
+        let all = self.earlier.map_or(cost, |earlier| both(earlier, cost));
+        Settled { warnings: self.warnings, tightest: self.tightest } = reservation.settle(all.amount);
+        self.cost = Some(all);
         Some(cost)
     }
 
@@ -195,13 +223,34 @@ impl Bill {
         if self.operation == Operation::CountTokens || self.progress.stage() == Stage::Free {
             return Cost::NOTHING;
         }
-        let tier = seen.service_tier.as_deref().map_or(ServiceTier::Standard, ServiceTier::from_word);
-        let is_complete = seen.terminal && seen.error.is_none();
-        if is_complete {
-            return self.tariff.cost(seen.usage.as_ref(), tier, estimate);
+        if seen.terminal && seen.error.is_none() {
+            return self.tariff.cost(seen.usage.as_ref(), tier(seen), estimate);
         }
+        self.partial(seen)
+    }
+
+    fn partial(&self, seen: &Seen) -> Cost {
         let is_known = seen.usage.as_ref().is_some_and(|usage| usage.input.is_some());
         let input = if is_known { 0 } else { self.prompt.tokens() };
-        self.tariff.partial(seen.usage.as_ref(), tier, Counted { input, output: seen.streamed.at(self.dialect) })
+        self.tariff.partial(seen.usage.as_ref(), tier(seen), Counted { input, output: seen.streamed.at(self.dialect) })
     }
+}
+
+fn tier(seen: &Seen) -> ServiceTier {
+    seen.service_tier.as_deref().map_or(ServiceTier::Standard, ServiceTier::from_word)
+}
+
+/// What two models cost that had a call one after the other: known as well as the one that is known less well.
+fn both(one: Cost, other: Cost) -> Cost {
+    let sum = |(one, other): (Parts, Parts)| Parts {
+        input: one.input + other.input,
+        output: one.output + other.output,
+        searches: one.searches + other.searches,
+    };
+    let provenance = match (one.provenance, other.provenance) {
+        (Provenance::Default, _) | (_, Provenance::Default) => Provenance::Default,
+        (Provenance::EstimatedPartial, _) | (_, Provenance::EstimatedPartial) => Provenance::EstimatedPartial,
+        (Provenance::Computed, Provenance::Computed) => Provenance::Computed,
+    };
+    Cost { amount: one.amount + other.amount, parts: one.parts.zip(other.parts).map(sum), provenance }
 }

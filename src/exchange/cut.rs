@@ -1,4 +1,4 @@
-//! Ends all calls that are under way, for a gateway that is told a second time to end.
+//! Ends all calls that are under way, for a gateway that is told a second time to end, or has waited long enough.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -31,7 +31,7 @@ pub struct Serving(Rc<RefCell<Now>>);
 #[derive(Debug)]
 struct Now {
     plan: Arc<Plan>,
-    change: Option<Arc<Plan>>,
+    changes: Vec<Arc<Plan>>,
 }
 
 /// A call that may have to be routed again, and the models that are left for it.
@@ -54,14 +54,16 @@ impl Serving {
         self.0.borrow().plan.clone()
     }
 
-    /// The plan that has taken over since this was asked last.
-    pub fn take_change(&self) -> Option<Arc<Plan>> {
-        self.0.borrow_mut().change.take()
+    /// The plans that have taken over since this was asked last, one after the other.
+    pub fn take_changes(&self) -> Vec<Arc<Plan>> {
+        std::mem::take(&mut self.0.borrow_mut().changes)
     }
 
     fn change(&self, plan: Plan) {
         let plan = Arc::new(plan);
-        *self.0.borrow_mut() = Now { plan: plan.clone(), change: Some(plan) };
+        let mut now = self.0.borrow_mut();
+        now.plan = plan.clone();
+        now.changes.push(plan);
     }
 }
 
@@ -83,7 +85,7 @@ pub fn spare(
 impl Choices {
     /// The first choice, and what may take its place.
     pub fn new(plan: Arc<Plan>, spare: Option<Box<Spare>>) -> Self {
-        Self { serving: Serving(Rc::new(RefCell::new(Now { plan, change: None }))), spare }
+        Self { serving: Serving(Rc::new(RefCell::new(Now { plan, changes: Vec::new() }))), spare }
     }
 
     /// Who serves, also after this has been given away.
@@ -176,17 +178,21 @@ async fn begun(mut opened: Opened, plan: &Plan) -> Result<Opened, Failed> {
             }
             Some(Err(error)) => {
                 opened.lease.report(classify::failure(&error));
+                plan.progress.left(tap.seen());
                 return Err(Fault::from(error).into());
             }
             None => {
                 opened.lease.report(Outcome::Failure(FailureKind::Cut));
+                plan.progress.left(tap.seen());
                 let said = format!("the stream of {} was cut before its first event", plan.provider);
                 return Err(Fault::new(FaultKind::UpstreamError, said).into());
             }
         }
     }
-    match tap.seen().error {
+    let seen = tap.seen();
+    match seen.error.clone() {
         Some(error) if in_band(&error) != Outcome::Success => {
+            plan.progress.left(seen);
             opened.lease.report(in_band(&error));
             Err(Fault::new(FaultKind::UpstreamError, error.message).into())
         }

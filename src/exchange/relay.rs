@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::LocalBoxStream;
@@ -17,99 +17,22 @@ use crate::config::products::OnHangUp;
 use crate::dialect::Delivery;
 use crate::exchange::Gateway;
 use crate::exchange::cut::Cut;
-use crate::exchange::dispatch::{Opened, in_band, kind_of};
+use crate::exchange::dispatch::{Opened, in_band};
 use crate::exchange::fallback::Serving;
-use crate::exchange::memory::MemoryBound;
 use crate::exchange::plan::{Plan, UsageChunk};
-use crate::exchange::reply::{Failed, ProviderFailure, Whole};
+use crate::exchange::reply::Failed;
 use crate::exchange::settle::Settlement;
 use crate::exchange::turn::{Completeness, Ended, Turn};
 use crate::fault::{Fault, FaultKind};
 use crate::ids::ProductName;
 use crate::upstream::classify::{self, FailureKind, Outcome};
 
+mod whole;
+
+pub use whole::whole;
+
 /// How long the end of a connection is waited for once the answer is all there.
 const AFTER_THE_END: Duration = Duration::from_secs(1);
-
-/// Collects an answer to its end and makes sure that it is one.
-///
-/// # Errors
-/// 504 when it took too long; 502 when it was cut, is no JSON, or is larger than `limit`; 503 when all answers together
-/// would hold too much; else what opening it came to.
-pub async fn whole(
-    opening: impl Future<Output = Result<Opened, Failed>>,
-    plan: &Plan,
-    memory: &Arc<MemoryBound>,
-    limit: usize,
-    settlement: &mut Settlement,
-) -> Result<Whole, Failed> {
-    let Opened { head, mut body, lease, first_byte_took, .. } = opening.await?;
-    settlement.first_byte(first_byte_took, head.connected_in);
-    let mut held = memory.begin();
-    let mut first: Option<Bytes> = None;
-    let mut more = BytesMut::new();
-    while let Some(piece) = body.next().await {
-        let piece = match piece {
-            Ok(piece) => piece,
-            Err(error) => {
-                lease.report(classify::failure(&error));
-                return Err(Fault::from(error).into());
-            }
-        };
-        if first.as_ref().map_or(0, Bytes::len) + more.len() + piece.len() > limit {
-            let said = format!("the answer of {} is larger than the {limit} bytes that are held", plan.provider);
-            return Err(Fault::new(FaultKind::AnswerTooLarge, format!("{said}; ask for a stream")).into());
-        }
-        if !held.grow(piece.len()) {
-            let said = "too many whole answers are being collected at this moment; try again, or ask for a stream";
-            return Err(Fault::new(FaultKind::GatewayUnavailable, said).retry_after(Duration::from_secs(1)).into());
-        }
-        match first {
-            None => first = Some(piece),
-            Some(_) => more.extend_from_slice(&piece),
-        }
-    }
-    let body = joined(first, more);
-    match plan.answer(&head, body) {
-        Ok((mut answer, seen)) => {
-            answer.held = Some(held);
-            let fault = seen.error.as_ref().map(|error| {
-                let status = (answer.status >= 400).then_some(answer.status);
-                let kind = status.map_or(FaultKind::UpstreamError, kind_of);
-                Fault { status, ..Fault::new(kind, error.message.clone()) }
-            });
-            lease.report(seen.error.as_ref().map_or(Outcome::Success, in_band));
-            settlement.seen(seen);
-            match fault {
-                None => Ok(answer),
-                // The provider's own words, with a status of success.
-                Some(fault) if fault.status.is_none() => {
-                    settlement.broke(&fault);
-                    Ok(answer)
-                }
-                Some(fault) => Err(Failed::Provider(Box::new(ProviderFailure { answer, fault }))),
-            }
-        }
-        Err(fault) => {
-            lease.report(Outcome::Failure(FailureKind::Cut));
-            Err(fault.into())
-        }
-    }
-}
-
-/// Most answers come in one piece, and need no copy.
-fn joined(first: Option<Bytes>, more: BytesMut) -> Bytes {
-    match first {
-        None => Bytes::new(),
-        Some(first) if more.is_empty() => first,
-        Some(first) => {
-            let mut all = BytesMut::with_capacity(first.len() + more.len());
-            all.extend_from_slice(&first);
-            all.extend_from_slice(&more);
-            all.freeze()
-        }
-    }
-}
 
 /// Waits for the head, but no longer than a keepalive, and returns the caller's head with what pumps the rest.
 ///
@@ -357,6 +280,8 @@ impl Flow {
             piece = pump.next() => Ok(piece),
             fault = cut.made(), if !settlement.has_ended() => Err(fault),
         };
+        // Another model may have taken the call over while the caller had keepalives.
+        settlement.catch_up();
         match piece.unwrap_or_else(|fault| Some(pump.broken(fault))) {
             Some(Piece::Bytes(bytes)) => {
                 if settlement.awaits_content() && pump.turn.has_content() {

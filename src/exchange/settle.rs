@@ -11,7 +11,7 @@ use actix_http::header::{HeaderName, HeaderValue};
 use bytes::Bytes;
 
 use crate::analytics::generation::{self, Failure};
-use crate::catalog::cost::Basis;
+use crate::catalog::cost::{Basis, Cost};
 use crate::config::Config;
 use crate::dialect::peek::Peek;
 use crate::dialect::seen::Seen;
@@ -112,15 +112,43 @@ impl Settlement {
     }
 
     /// Writes down who serves now, if that has changed.
-    fn catch_up(&mut self) {
-        let Some(plan) = self.serving.as_ref().and_then(Serving::take_change) else { return };
-        if let Some(record) = &mut self.record {
-            record.planned(&plan);
+    pub fn catch_up(&mut self) {
+        for plan in self.serving.as_ref().map(Serving::take_changes).unwrap_or_default() {
+            if let Some(record) = &mut self.record {
+                record.planned(&plan);
+            }
+            if let Some(bill) = &mut self.bill {
+                let basis = bill.basis();
+                if let Some(cost) = bill.moved(&plan) {
+                    self.charged(&cost, basis);
+                }
+            }
+            self.served_by = Some((plan.provider.clone(), plan.model.clone()));
         }
-        if let Some(bill) = &mut self.bill {
-            bill.moved(&plan);
+    }
+
+    /// Another attempt at a whole answer begins: what an earlier one had of it is none of this one's.
+    pub fn attempt(&mut self) {
+        self.catch_up();
+        self.seen = Seen::default();
+    }
+
+    /// Counts what a model was charged that served the call.
+    fn charged(&self, cost: &Cost, basis: Basis) {
+        let Some((provider, model)) = self.served_by.as_ref().filter(|_| cost.amount > NanoUsd::ZERO) else { return };
+        match self.gateway.metrics.cost(&self.product, provider, model, cost, basis) {
+            Some(Missing::Price) => tracing::warn!(
+                provider.name = %provider,
+                model = %model,
+                "a model without a price is charged at its vendor's dearest; give it one under [prices] or in catalog.file"
+            ),
+            Some(Missing::Usage) => tracing::warn!(
+                provider.name = %provider,
+                model = %model,
+                "an answer without a usage that can be believed is charged at its estimate"
+            ),
+            None => {}
         }
-        self.served_by = Some((plan.provider.clone(), plan.model.clone()));
     }
 
     /// The limits that the call is under are known.
@@ -162,24 +190,7 @@ impl Settlement {
         for warning in bill.take_warnings() {
             self.gateway.analytics.warn(warning);
         }
-        if let Some((provider, model)) = &self.served_by
-            && cost.amount > NanoUsd::ZERO
-        {
-            let basis = self.bill.as_ref().map_or(Basis::Listed, Bill::basis);
-            match self.gateway.metrics.cost(&self.product, provider, model, &cost, basis) {
-                Some(Missing::Price) => tracing::warn!(
-                    provider.name = %provider,
-                    model = %model,
-                    "a model without a price is charged at its vendor's dearest; give it one under [prices] or in catalog.file"
-                ),
-                Some(Missing::Usage) => tracing::warn!(
-                    provider.name = %provider,
-                    model = %model,
-                    "an answer without a usage that can be believed is charged at its estimate"
-                ),
-                None => {}
-            }
-        }
+        self.charged(&cost, self.bill.as_ref().map_or(Basis::Listed, Bill::basis));
     }
 
     /// The provider's head is there.

@@ -13,9 +13,11 @@ use crate::dialect::{Delivery, Dialect, anthropic, gemini, openai_chat, openai_r
 use crate::ir::Usage;
 
 mod array;
+mod cut;
 mod usage_chunk;
 mod whole;
 
+pub use cut::cut;
 pub use seen::Seen;
 pub use usage_chunk::UsageChunkFilter;
 pub use whole::{NotWhole, whole};

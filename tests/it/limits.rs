@@ -27,6 +27,7 @@ use crate::support::wait;
 
 mod again;
 mod clocks;
+mod early;
 mod fees;
 mod nonsense;
 mod redis;
