@@ -33,8 +33,13 @@ fn config(limits: &str) -> Config {
     Config::load(env, config::Mode::Tool).unwrap().config
 }
 
+/// In the middle of an hour, whenever this runs: near a window's edge, what was spent fades soon.
+fn clock() -> Clock {
+    Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(490_000 * 3_600 + 1_800))
+}
+
 fn start(limits: &str) -> (Limiter, Product) {
-    start_with(limits, Clock::manual(SystemTime::now()))
+    start_with(limits, clock())
 }
 
 fn start_with(limits: &str, clock: Clock) -> (Limiter, Product) {
@@ -207,7 +212,7 @@ async fn a_limit_in_the_shadow_counts_and_refuses_nobody() {
 #[test]
 fn a_hundred_thousand_users_fit_in_a_hundred_megabytes_and_expire() {
     let config = config("[{ per = 'user', usd = 1, window = '1h' }, { per = 'user', usd = 5, window = '1d' }]");
-    let clock = Clock::manual(SystemTime::now());
+    let clock = clock();
     let ledger = Ledger::new(clock.clone(), Audience::Nobody);
     for user in 0..100_000 {
         let scope = Scope { end_user: EndUser::Owner(UserId(user)), ..scope("") };
@@ -231,7 +236,7 @@ fn a_hundred_thousand_users_fit_in_a_hundred_megabytes_and_expire() {
 #[test]
 fn counters_that_a_redis_that_is_gone_was_not_told_of_expire_too() {
     let config = config("[{ per = 'user', usd = 1, window = '1h' }]");
-    let clock = Clock::manual(SystemTime::now());
+    let clock = clock();
     let ledger = Ledger::new(clock.clone(), Audience::Others);
     for user in 0..2_000 {
         let scope = Scope { end_user: EndUser::Owner(UserId(user)), ..scope("") };
@@ -250,7 +255,7 @@ fn counters_that_a_redis_that_is_gone_was_not_told_of_expire_too() {
 #[test]
 fn what_is_settled_on_a_counter_that_has_expired_is_not_lost() {
     let config = config("[{ per = 'user', usd = 1, window = '1h' }]");
-    let ledger = Ledger::new(Clock::manual(SystemTime::now()), Audience::Others);
+    let ledger = Ledger::new(clock(), Audience::Others);
     let claim = scope("ann").claims(&config.products["llm_gateway"], &config.limits)[0];
     ledger.settle(&scope("ann").product, &claim, NanoUsd::ZERO, CENT, 0.8, ledger.moment());
     let used = ledger.with(claim.key, |counter, at| counter.standing_at(at).spent.current);
@@ -286,7 +291,7 @@ async fn a_step_of_redis_time_neither_frees_nor_holds_anybody_for_longer_than_a_
     const ODD_MS: u64 = 17 * 60_000 + 333;
     let far = [3 * DAY_MS, 3 * DAY_MS + ODD_MS, 3 * DAY_MS - ODD_MS, 2 * ODD_MS, 3_600_000, 3_700];
     for (step, by) in far.iter().flat_map(|by| [(Step::Forwards, by), (Step::Backwards, by)]) {
-        let clock = Clock::manual(SystemTime::now());
+        let clock = clock();
         let (limiter, product) = start_with("[{ per = 'user', usd = 1, window = '1h' }]", clock.clone());
         reserve(&limiter, &product, scope("ann"), DOLLAR).await.unwrap().settle(DOLLAR);
         let now = limiter.shared.ledger.now().0;
