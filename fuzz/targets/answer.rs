@@ -23,6 +23,15 @@ fuzz_target!(|data: &[u8]| {
         let Ok(whole) = support::transcoder(caller, case.dialect, adaptions(case.variant)).whole(case.bytes) else {
             continue;
         };
+        // An answer that says that it failed becomes an error of the caller's.
+        if whole.status >= 400 {
+            assert!(
+                serde_json::from_slice::<Value>(&whole.body).is_ok_and(|body| body.get("error").is_some()),
+                "{caller}"
+            );
+            assert!(!decode_error(caller, whole.status, &whole.body).message.is_empty(), "{caller}");
+            continue;
+        }
         let again = support::transcoder(caller, caller, Adaptions::default()).whole(&whole.body);
         let text = String::from_utf8_lossy(&whole.body).into_owned();
         let again = again.unwrap_or_else(|fault| panic!("{caller} cannot read {text}: {fault}"));
