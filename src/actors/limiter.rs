@@ -282,9 +282,7 @@ impl Reservation {
         if !std::mem::replace(&mut self.is_open, false) {
             return Settled { warnings: Vec::new(), tightest: self.tightest };
         }
-        let (warnings, tightest) =
-            self.shared.settle(&self.scope, &self.claims, self.estimate, actual.max(NanoUsd::ZERO));
-        Settled { warnings, tightest }
+        self.shared.settle(&self.scope, &self.claims, self.estimate, actual.max(NanoUsd::ZERO))
     }
 }
 

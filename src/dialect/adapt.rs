@@ -105,16 +105,8 @@ fn put_results_first<'a>(turns: Vec<Turn<'a>>, sorted: &mut Vec<Turn<'a>>, losse
 
 /// The names of tools by the ids of their calls, for dialects whose results name the tool (Gemini).
 pub fn names_by_call(messages: &[Message]) -> HashMap<&str, &str> {
-    let calls = messages.iter().flat_map(|message| &message.parts).filter_map(|part| match &part.content {
-        Content::ToolCall(call) => Some((call.id.as_str(), call.name.as_str())),
-        Content::Text(_)
-        | Content::Refusal(_)
-        | Content::Media(_)
-        | Content::ToolResult(_)
-        | Content::Reasoning(_)
-        | Content::Opaque(_) => None,
-    });
-    calls.collect()
+    let calls = messages.iter().flat_map(|message| &message.parts).filter_map(|part| part.content.as_tool_call());
+    calls.map(|call| (call.id.as_str(), call.name.as_str())).collect()
 }
 
 /// Names of tools that the target takes, and how to get back from them.

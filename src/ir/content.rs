@@ -333,6 +333,19 @@ impl Content {
             Self::Opaque(_) => "content that only its own provider understands",
         }
     }
+
+    /// The tool call, if it is one.
+    pub fn as_tool_call(&self) -> Option<&ToolCall> {
+        match self {
+            Self::ToolCall(call) => Some(call),
+            Self::Text(_)
+            | Self::Refusal(_)
+            | Self::Media(_)
+            | Self::ToolResult(_)
+            | Self::Reasoning(_)
+            | Self::Opaque(_) => None,
+        }
+    }
 }
 
 impl Content {

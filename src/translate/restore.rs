@@ -347,15 +347,8 @@ mod tests {
         let calls: Vec<_> = choice
             .parts
             .iter()
-            .filter_map(|part| match &part.content {
-                Content::ToolCall(call) => Some((call.name.as_str(), call.kind, call.arguments.as_str())),
-                Content::Text(_)
-                | Content::Refusal(_)
-                | Content::Media(_)
-                | Content::ToolResult(_)
-                | Content::Reasoning(_)
-                | Content::Opaque(_) => None,
-            })
+            .filter_map(|part| part.content.as_tool_call())
+            .map(|call| (call.name.as_str(), call.kind, call.arguments.as_str()))
             .collect();
         let expected = [("the.long:name", CallKind::Function, "{}"), ("sql", CallKind::Custom, "SELECT \"x\"")];
         assert_eq!(calls, expected);

@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::ledger::Crossed;
 use super::words::{Refusal, Tightest};
-use super::{Headroom, Shared};
+use super::{Headroom, Settled, Shared};
 use crate::analytics::warning::LimitWarning;
 use crate::config::products::Mode;
 use crate::ids::ProductName;
@@ -221,13 +221,7 @@ impl Shared {
     }
 
     /// Replaces what was reserved by what the call cost. Says what the tightest limit leaves then.
-    pub(super) fn settle(
-        &self,
-        scope: &Scope,
-        claims: &[Claim],
-        estimate: NanoUsd,
-        actual: NanoUsd,
-    ) -> (Vec<LimitWarning>, Option<Tightest>) {
+    pub(super) fn settle(&self, scope: &Scope, claims: &[Claim], estimate: NanoUsd, actual: NanoUsd) -> Settled {
         let warn_at = self.config.load().limits.warn_at;
         let (mut warnings, mut tightest) = (Vec::new(), None);
         let at = self.ledger.moment();
@@ -241,7 +235,7 @@ impl Shared {
         }
         self.metrics.settled(&scope.product, estimate, actual);
         self.spenders.spent(scope, actual);
-        (warnings, tightest)
+        Settled { warnings, tightest }
     }
 
     fn warn(&self, scope: &Scope, claim: &Claim) -> LimitWarning {

@@ -209,18 +209,23 @@ async fn a_limit_in_the_shadow_counts_and_refuses_nobody() {
     assert_eq!(limiter.tightest(&claims), None);
 }
 
-#[test]
-fn a_hundred_thousand_users_fit_in_a_hundred_megabytes_and_expire() {
-    let config = config("[{ per = 'user', usd = 1, window = '1h' }, { per = 'user', usd = 5, window = '1d' }]");
-    let clock = clock();
-    let ledger = Ledger::new(clock.clone(), Audience::Nobody);
-    for user in 0..100_000 {
+/// So many users make a call each, of a cent.
+fn spend_a_cent_each(ledger: &Ledger, config: &Config, users: i32) {
+    for user in 0..users {
         let scope = Scope { end_user: EndUser::Owner(UserId(user)), ..scope("") };
         for claim in scope.claims(&config.products["llm_gateway"], &config.limits) {
             ledger.admit(&scope.product, &claim, CENT, Company::Alone, ledger.moment());
             ledger.settle(&scope.product, &claim, CENT, CENT, 0.8, ledger.moment());
         }
     }
+}
+
+#[test]
+fn a_hundred_thousand_users_fit_in_a_hundred_megabytes_and_expire() {
+    let config = config("[{ per = 'user', usd = 1, window = '1h' }, { per = 'user', usd = 5, window = '1d' }]");
+    let clock = clock();
+    let ledger = Ledger::new(clock.clone(), Audience::Nobody);
+    spend_a_cent_each(&ledger, &config, 100_000);
     assert_eq!(ledger.len(), 200_000);
     // A hash table is at least seven sixteenths full after it has grown.
     let bytes = ledger.len() * (size_of::<(CounterKey, Counter)>() + 1) * 16 / 7;
@@ -238,13 +243,7 @@ fn counters_that_a_redis_that_is_gone_was_not_told_of_expire_too() {
     let config = config("[{ per = 'user', usd = 1, window = '1h' }]");
     let clock = clock();
     let ledger = Ledger::new(clock.clone(), Audience::Others);
-    for user in 0..2_000 {
-        let scope = Scope { end_user: EndUser::Owner(UserId(user)), ..scope("") };
-        for claim in scope.claims(&config.products["llm_gateway"], &config.limits) {
-            ledger.admit(&scope.product, &claim, CENT, Company::Alone, ledger.moment());
-            ledger.settle(&scope.product, &claim, CENT, CENT, 0.8, ledger.moment());
-        }
-    }
+    spend_a_cent_each(&ledger, &config, 2_000);
     ledger.expire();
     assert_eq!((ledger.len(), ledger.queued()), (2_000, 2_000));
     clock.advance(Duration::from_secs(3 * 3600));

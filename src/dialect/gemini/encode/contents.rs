@@ -76,15 +76,7 @@ pub(super) fn own(messages: &[Message], target: &Target, losses: &mut Losses) ->
 
 /// The places of the calls in the conversation, by id.
 fn call_places(messages: &[Message]) -> HashMap<&str, (usize, &str)> {
-    let calls = messages.iter().flat_map(|message| &message.parts).filter_map(|part| match &part.content {
-        Content::ToolCall(call) => Some(call),
-        Content::Text(_)
-        | Content::Refusal(_)
-        | Content::Media(_)
-        | Content::ToolResult(_)
-        | Content::Reasoning(_)
-        | Content::Opaque(_) => None,
-    });
+    let calls = messages.iter().flat_map(|message| &message.parts).filter_map(|part| part.content.as_tool_call());
     calls.enumerate().map(|(place, call)| (call.id.as_str(), (place, call.name.as_str()))).collect()
 }
 
