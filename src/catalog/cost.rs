@@ -91,7 +91,7 @@ pub enum ServiceTier {
 }
 
 impl ServiceTier {
-    /// From the word in an answer: OpenAI's and Anthropic's `service_tier`, Google's `serviceTier` or `trafficType`.
+    /// From the word in a request or an answer: OpenAI's and Anthropic's `service_tier`, Google's `serviceTier` or `trafficType`.
     pub fn from_word(word: &str) -> Self {
         match word.to_ascii_lowercase().as_str() {
             "flex" | "service_tier_flex" | "on_demand_flex" => Self::Listed(Tier::Flex),
@@ -130,6 +130,8 @@ pub struct Request {
     pub max_output_tokens: Option<u64>,
     /// How many answers it wants, if it says so.
     pub choices: Option<u64>,
+    /// The tier that it asks for.
+    pub tier: ServiceTier,
 }
 
 /// What was counted of a call whose provider did not get to say it, in tokens.
@@ -244,14 +246,14 @@ impl Tariff {
         Cost::of(self.parts(&usage, tier), Provenance::EstimatedPartial)
     }
 
-    /// What a call may cost, before it is made: its input by size (four bytes a token, never more than the model's
-    /// context), and its output limit, or 4096 tokens where it sets none.
+    /// What a call may cost, before it is made, in the tier that it asks for: its input by size (four bytes a token, never more
+    /// than the model's context), and its output limit, or 4096 tokens where it sets none.
     pub fn estimate(&self, request: &Request) -> NanoUsd {
         let own_limit = self.max_output_tokens.unwrap_or(UNKNOWN_OUTPUT_LIMIT);
         let output = request.max_output_tokens.unwrap_or(UNLIMITED_OUTPUT).min(own_limit);
         let output = output.saturating_mul(request.choices.unwrap_or(1).clamp(1, 128));
         let usage = Usage { input: Some(self.input_tokens(request)), output: Some(output), ..Usage::default() };
-        self.parts(&usage, ServiceTier::Standard).sum()
+        self.parts(&usage, request.tier).sum()
     }
 
     fn input_tokens(&self, request: &Request) -> u64 {

@@ -42,6 +42,8 @@ pub struct Peek {
     pub choices: Option<u64>,
     /// The temperature.
     pub temperature: Option<f64>,
+    /// The service tier that is asked for, as the caller has it: `service_tier`, `serviceTier`.
+    pub service_tier: Option<String>,
 }
 
 /// A model's name in a body.

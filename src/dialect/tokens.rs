@@ -279,8 +279,8 @@ pub fn of_request(body: &[u8]) -> u64 {
 }
 
 /// Members whose names and values the model never sees.
-const ENVELOPE: [&[u8]; 8] =
-    [b"model", b"user", b"type", b"role", b"id", b"tool_call_id", b"tool_choice", b"reasoning_effort"];
+const ENVELOPE: [&[u8]; 9] =
+    [b"model", b"user", b"type", b"role", b"id", b"tool_call_id", b"tool_choice", b"reasoning_effort", b"service_tier"];
 
 /// Members whose names it does not see.
 const HOLDERS: [&[u8]; 12] = [

@@ -28,6 +28,7 @@ struct Shared {
     stage: AtomicU8,
     sent_to: OnceLock<Url>,
     left: OnceLock<Seen>,
+    tier: OnceLock<String>,
 }
 
 /// See [`Progress`].
@@ -56,8 +57,21 @@ impl Progress {
         self.0.stage.store(0, Ordering::Relaxed);
     }
 
+    /// The answer's head says which tier serves it.
+    pub fn served_in(&self, tier: &str) {
+        self.0.tier.get_or_init(|| tier.to_owned());
+    }
+
+    /// What an answer said of itself, with what its head did.
+    fn heard(&self, seen: &mut Seen) {
+        if seen.service_tier.is_none() {
+            seen.service_tier = self.0.tier.get().cloned();
+        }
+    }
+
     /// An attempt at it failed, and this is what had been said by then.
-    pub fn left(&self, seen: Seen) {
+    pub fn left(&self, mut seen: Seen) {
+        self.heard(&mut seen);
         self.0.left.get_or_init(|| seen);
     }
 
@@ -209,8 +223,9 @@ impl Bill {
     }
 
     /// Settles, once. Returns what the model cost that had the call last.
-    pub fn settle(&mut self, seen: &Seen) -> Option<Cost> {
+    pub fn settle(&mut self, seen: &mut Seen) -> Option<Cost> {
         let reservation = self.reservation.take()?;
+        self.progress.heard(seen);
         let spent = self.earlier.map_or(NanoUsd::ZERO, |earlier| earlier.amount);
         let cost = self.due(seen, reservation.estimate() - spent);
         let all = self.earlier.map_or(cost, |earlier| both(earlier, cost));
@@ -224,7 +239,7 @@ impl Bill {
             return Cost::NOTHING;
         }
         if seen.terminal && seen.error.is_none() {
-            return self.tariff.cost(seen.usage.as_ref(), tier(seen), estimate);
+            return self.tariff.cost(seen.usage.as_ref(), self.tier(seen), estimate);
         }
         self.partial(seen)
     }
@@ -232,12 +247,14 @@ impl Bill {
     fn partial(&self, seen: &Seen) -> Cost {
         let is_known = seen.usage.as_ref().is_some_and(|usage| usage.input.is_some());
         let input = if is_known { 0 } else { self.prompt.tokens() };
-        self.tariff.partial(seen.usage.as_ref(), tier(seen), Counted { input, output: seen.streamed.at(self.dialect) })
+        let counted = Counted { input, output: seen.streamed.at(self.dialect) };
+        self.tariff.partial(seen.usage.as_ref(), self.tier(seen), counted)
     }
-}
 
-fn tier(seen: &Seen) -> ServiceTier {
-    seen.service_tier.as_deref().map_or(ServiceTier::Standard, ServiceTier::from_word)
+    /// The tier that served; the one that was asked for where the provider did not say.
+    fn tier(&self, seen: &Seen) -> ServiceTier {
+        seen.service_tier.as_deref().map_or(self.request.tier, ServiceTier::from_word)
+    }
 }
 
 /// What two models cost that had a call one after the other: known as well as the one that is known less well.

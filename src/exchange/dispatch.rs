@@ -20,6 +20,10 @@ use crate::upstream::client::{CallError, UpstreamBody, UpstreamHead, UpstreamReq
 /// The largest error body of a provider that is looked at, in bytes.
 const ERROR_BODY_LIMIT: usize = 256 * 1024;
 
+/// Where Google says which tier served, since it may be another than was asked for
+/// (ai.google.dev/gemini-api/docs/priority-inference).
+const SERVICE_TIER: &str = "x-gemini-service-tier";
+
 /// A provider's answer whose head is there and promises success.
 pub struct Opened {
     /// Status and headers.
@@ -101,6 +105,9 @@ pub async fn open(lanes: Lanes, plan: Arc<Plan>, gateway: Arc<Gateway>) -> Resul
             let error = CallError::Protocol(said.to_owned());
             lease.report(classify::failure(&error));
             return Err(Fault::from(error).into());
+        }
+        if let Some(tier) = head.headers.get(SERVICE_TIER) {
+            plan.progress.served_in(tier);
         }
         return Ok(Opened { head, body, lease, usage_chunk, first_byte_took, early: VecDeque::new() });
     }

@@ -186,7 +186,7 @@ impl Settlement {
     pub fn settle(&mut self) {
         self.catch_up();
         let Some(bill) = &mut self.bill else { return };
-        let Some(cost) = bill.settle(&self.seen) else { return };
+        let Some(cost) = bill.settle(&mut self.seen) else { return };
         for warning in bill.take_warnings() {
             self.gateway.analytics.warn(warning);
         }

@@ -56,7 +56,8 @@ fn name_for_caller(name: &HeaderName) -> Option<HeaderName> {
         | "x-should-retry"
         | "request-id"
         | "openai-processing-ms"
-        | "openai-version" => Some(name.clone()),
+        | "openai-version"
+        | "x-gemini-service-tier" => Some(name.clone()),
         "x-request-id" => Some(HeaderName::from_static("x-upstream-request-id")),
         other => {
             let is_limit = other.starts_with("x-ratelimit-") || other.starts_with("anthropic-ratelimit-");
@@ -134,6 +135,7 @@ mod tests {
             ("x-ratelimit-remaining-tokens", "9"),
             ("anthropic-ratelimit-requests-limit", "8"),
             ("openai-processing-ms", "12"),
+            ("x-gemini-service-tier", "standard"),
             ("set-cookie", "__cf_bm=secret"),
             ("openai-organization", "our-company"),
             ("anthropic-organization-id", "our-company"),
@@ -154,6 +156,7 @@ mod tests {
                 "openai-processing-ms: 12",
                 "request-id: req_2",
                 "retry-after: 3",
+                "x-gemini-service-tier: standard",
                 "x-upstream-anthropic-ratelimit-requests-limit: 8",
                 "x-upstream-ratelimit-remaining-tokens: 9",
                 "x-upstream-request-id: req_1",

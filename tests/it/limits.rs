@@ -33,6 +33,7 @@ mod nonsense;
 mod redis;
 mod seen;
 mod several;
+mod tiers;
 mod warnings;
 
 /// 1000 x 2 + 100 x 8, by a thousand: 0.0028 dollars on gpt-4.1.

@@ -790,7 +790,8 @@ fn an_answer_cut_short_costs_its_input_and_what_had_been_passed_on() {
 #[test]
 fn an_estimate_is_the_input_by_size_and_the_output_limit() {
     let tariff = tariff("gpt-4.1");
-    let request = |max_output_tokens, choices| Request { bytes: 4001, max_output_tokens, choices };
+    let request =
+        |max_output_tokens, choices| Request { bytes: 4001, max_output_tokens, choices, tier: ServiceTier::Standard };
     // 1001 x 2 + 100 x 8
     assert_eq!(tariff.estimate(&request(Some(100), None)), NanoUsd(2_802_000));
     // 1001 x 2 + 3 x 100 x 8
@@ -799,11 +800,33 @@ fn an_estimate_is_the_input_by_size_and_the_output_limit() {
     assert_eq!(tariff.estimate(&request(None, None)), NanoUsd(34_770_000));
     // The model's own limit: 1001 x 2 + 32768 x 8
     assert_eq!(tariff.estimate(&request(Some(1_000_000_000_000_000_000), None)), NanoUsd(264_146_000));
-    let absurd = Request { bytes: usize::MAX, max_output_tokens: Some(u64::MAX), choices: Some(u64::MAX) };
+    let absurd = Request {
+        bytes: usize::MAX,
+        max_output_tokens: Some(u64::MAX),
+        choices: Some(u64::MAX),
+        tier: ServiceTier::Listed(Tier::Priority),
+    };
     let catalog = Catalog::embedded().unwrap();
     let dearest = Tariff::dearest(catalog.models());
     let most = dearest.estimate(&absurd);
     assert!(most > NanoUsd::ZERO && most < NanoUsd(i64::MAX), "{most}");
+}
+
+#[test]
+fn an_estimate_is_at_the_price_of_the_tier_that_is_asked_for() {
+    let estimate = |model: &str, bytes, tier| {
+        tariff(model).estimate(&Request { bytes, max_output_tokens: Some(100), choices: None, tier })
+    };
+    let (flex, priority) = (ServiceTier::Listed(Tier::Flex), ServiceTier::Listed(Tier::Priority));
+    // 1000 x 1.25 + 100 x 10, half of that, and twice.
+    assert_eq!(estimate("gpt-5", 4_000, ServiceTier::Standard), NanoUsd(2_250_000));
+    assert_eq!(estimate("gpt-5", 4_000, flex), NanoUsd(1_125_000));
+    assert_eq!(estimate("gpt-5", 4_000, priority), NanoUsd(4_500_000));
+    // The list has no flex for it, and no tiers of Anthropic's: 1000 x 2 + 100 x 8, and 1000 x 3 + 100 x 15.
+    assert_eq!(estimate("gpt-4.1", 4_000, flex), NanoUsd(2_800_000));
+    assert_eq!(estimate("claude-sonnet-4-5", 4_000, priority), NanoUsd(4_500_000));
+    // Long and in a tier: 250000 x 1.25 x 2 / 2 + 100 x 10 x 1.5 / 2.
+    assert_eq!(estimate("gemini-2.5-pro", 1_000_000, flex), NanoUsd(313_250_000));
 }
 
 #[test]

@@ -24,7 +24,7 @@ struct Request<'b> {
 }
 
 /// The members that decide something here, and so may be there once only.
-const WATCHED: &[&str] = &["model", "stream", "max_tokens", "temperature", "background"];
+const WATCHED: &[&str] = &["model", "stream", "max_tokens", "temperature", "service_tier", "background"];
 
 impl Members for Request<'_> {
     fn member<'de, M: MapAccess<'de>>(&mut self, key: &str, map: &mut M) -> Result<(), M::Error> {
@@ -68,6 +68,7 @@ impl Members for Request<'_> {
             "background" => self.draft.peek.background |= self.draft.flag("background", raw),
             "max_tokens" => self.draft.peek.max_output_tokens = count(raw),
             "temperature" => self.draft.peek.temperature = number(raw),
+            "service_tier" => self.draft.peek.service_tier = text(raw),
             _ => {}
         }
         Ok(())

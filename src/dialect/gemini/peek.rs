@@ -58,6 +58,7 @@ impl Members for Request<'_> {
                     self.draft.stateful("cachedContent");
                 }
             }
+            "serviceTier" | "service_tier" => self.draft.peek.service_tier = text(map.next_value()?),
             "generationConfig" | "generation_config" => {
                 map.next_value_seed(Walk(&mut GenerationConfig(&mut self.draft.peek)))?;
             }

@@ -36,6 +36,7 @@ const WATCHED: &[&str] = &[
     "max_completion_tokens",
     "n",
     "temperature",
+    "service_tier",
     "background",
 ];
 
@@ -64,6 +65,7 @@ impl Members for Request<'_> {
             "max_completion_tokens" => self.completion_tokens = count(raw),
             "n" => self.draft.peek.choices = count(raw),
             "temperature" => self.draft.peek.temperature = number(raw),
+            "service_tier" => self.draft.peek.service_tier = text(raw),
             _ => {}
         }
         Ok(())

@@ -40,6 +40,7 @@ const WATCHED: &[&str] = &[
     "user",
     "max_output_tokens",
     "temperature",
+    "service_tier",
     "background",
     "previous_response_id",
     "conversation",
@@ -79,6 +80,7 @@ impl Members for Request<'_> {
             "user" => self.draft.peek.end_user = text(raw).filter(|user| !user.is_empty()),
             "max_output_tokens" => self.draft.peek.max_output_tokens = count(raw),
             "temperature" => self.draft.peek.temperature = number(raw),
+            "service_tier" => self.draft.peek.service_tier = text(raw),
             "previous_response_id" if says_something(raw) => self.draft.stateful("previous_response_id"),
             "conversation" if says_something(raw) => self.draft.stateful("conversation"),
             // A template that is kept under an id.

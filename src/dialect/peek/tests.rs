@@ -63,6 +63,23 @@ fn the_other_dialects_tell_it_too() {
 }
 
 #[test]
+fn each_dialect_says_which_service_tier_it_asks_for() {
+    for dialect in Dialect::ALL {
+        let names: &[&str] = match dialect {
+            Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Anthropic => &["service_tier"],
+            Dialect::Gemini => &["serviceTier", "service_tier"],
+        };
+        for name in names {
+            let body = |value: &str| minimal(dialect).replacen('{', &format!(r#"{{"{name}":{value},"#), 1);
+            let asked = |value: &str| generate(dialect, &body(value)).unwrap().service_tier;
+            assert_eq!(asked(r#""flex""#).as_deref(), Some("flex"), "{dialect:?}");
+            assert_eq!((asked("null"), asked("7")), (None, None), "{dialect:?}");
+        }
+        assert_eq!(generate(dialect, &minimal(dialect)).unwrap().service_tier, None, "{dialect:?}");
+    }
+}
+
+#[test]
 fn counting_with_gemini_takes_a_whole_request_in_place_of_contents() {
     let body = br#"{"generateContentRequest":{"model":"models/g","contents":[]}}"#;
     assert!(peek(Dialect::Gemini, Operation::CountTokens, body).is_ok());
