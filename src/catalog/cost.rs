@@ -18,11 +18,9 @@ use crate::config::prices::Price;
 use crate::ir::Usage;
 use crate::money::NanoUsd;
 
-/// Counts above this are not believed: no request that a vendor takes comes near it.
-const ABSURD_TOKENS: u64 = 100_000_000;
+pub use bounds::Passes;
 
-/// Searches above this in one call are not believed.
-const ABSURD_SEARCHES: u64 = 100_000;
+mod bounds;
 
 /// How many bytes of a request make a token, for estimates: English prose, code and JSON have between three and five.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -30,9 +28,6 @@ const BYTES_PER_TOKEN: u64 = 4;
 /// The output that is reserved for a request that sets no limit, in tokens. Most answers are shorter; reserving a model's
 /// own limit, 128,000 tokens for some, would let a few dozen calls fill a product's limit with promises.
 const UNLIMITED_OUTPUT: u64 = 4096;
-
-/// The most output that is reserved for a model whose own limit is not known, whatever the request asks for.
-const UNKNOWN_OUTPUT_LIMIT: u64 = 131_072;
 
 /// What a call costs, and how well that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +127,19 @@ pub struct Request {
     pub choices: Option<u64>,
     /// The tier that it asks for.
     pub tier: ServiceTier,
+    /// How often its model may be run for it.
+    pub passes: Passes,
+}
+
+/// What is known of a call beside what its provider counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Case {
+    /// What it asked for.
+    pub request: Request,
+    /// The tier that served it.
+    pub tier: ServiceTier,
+    /// What it costs where the provider's counts are missing or cannot be.
+    pub estimate: NanoUsd,
 }
 
 /// What was counted of a call whose provider did not get to say it, in tokens.
@@ -166,6 +174,11 @@ impl Cost {
 
     fn of(parts: Parts, provenance: Provenance) -> Self {
         Self { amount: parts.sum(), parts: Some(parts), provenance }
+    }
+
+    /// That of a call whose counts are not known.
+    fn stand_in(case: &Case) -> Self {
+        Self { amount: case.estimate.max(NanoUsd::ZERO), parts: None, provenance: Provenance::Default }
     }
 }
 
@@ -219,46 +232,44 @@ impl Tariff {
         self.basis
     }
 
-    /// What a complete answer costs. A usage without its two totals, or with one that cannot be, is as good as none: then
-    /// the cost is `estimate`.
-    pub fn cost(&self, usage: Option<&Usage>, tier: ServiceTier, estimate: NanoUsd) -> Cost {
-        match usage.filter(|usage| is_believable(usage)) {
+    /// What a complete answer costs. A usage without its two totals, or with a count that cannot be, is as good as none: then
+    /// the cost is the estimate.
+    pub fn cost(&self, usage: Option<&Usage>, case: &Case) -> Cost {
+        match usage.filter(|usage| self.is_believable(usage, &case.request)) {
             Some(usage @ Usage { input: Some(_), output: Some(_), .. }) => {
                 let provenance = match self.basis {
                     Basis::Listed => Provenance::Computed,
                     Basis::Dearest => Provenance::Default,
                 };
-                Cost::of(self.parts(usage, tier), provenance)
+                Cost::of(self.parts(usage, case.tier), provenance)
             }
-            Some(_) | None => {
-                Cost { amount: estimate.max(NanoUsd::ZERO), parts: None, provenance: Provenance::Default }
-            }
+            Some(_) | None => Cost::stand_in(case),
         }
     }
 
     /// What an answer costs that ended before it was complete: what the provider had said by then and what had been passed on
-    /// since, and the request as it was counted where nothing was said of the input.
-    pub fn partial(&self, usage: Option<&Usage>, tier: ServiceTier, counted: Counted) -> Cost {
-        let mut usage = usage.filter(|usage| is_believable(usage)).cloned().unwrap_or_default();
-        let most = self.context_tokens.unwrap_or(u64::MAX).min(ABSURD_TOKENS);
-        usage.input = Some(usage.input.unwrap_or(counted.input.min(most)));
-        usage.output = Some(usage.output.unwrap_or(0).saturating_add(counted.output.min(ABSURD_TOKENS)));
-        Cost::of(self.parts(&usage, tier), Provenance::EstimatedPartial)
+    /// since, as far as the model can say that much, and the request as it was counted where nothing was said of the input.
+    /// Where what was said cannot be, the cost is the estimate.
+    pub fn partial(&self, usage: Option<&Usage>, counted: Counted, case: &Case) -> Cost {
+        let mut usage = usage.cloned().unwrap_or_default();
+        if !self.is_believable(&usage, &case.request) {
+            return Cost::stand_in(case);
+        }
+        let said = usage.output.unwrap_or(0);
+        let room = self.most_output(&case.request).saturating_sub(said);
+        usage.input = Some(usage.input.unwrap_or_else(|| self.counted_input(counted.input)));
+        usage.output = Some(said + counted.output.min(room));
+        Cost::of(self.parts(&usage, case.tier), Provenance::EstimatedPartial)
     }
 
     /// What a call may cost, before it is made, in the tier that it asks for: its input by size (four bytes a token, never more
     /// than the model's context), and its output limit, or 4096 tokens where it sets none.
     pub fn estimate(&self, request: &Request) -> NanoUsd {
-        let own_limit = self.max_output_tokens.unwrap_or(UNKNOWN_OUTPUT_LIMIT);
-        let output = request.max_output_tokens.unwrap_or(UNLIMITED_OUTPUT).min(own_limit);
-        let output = output.saturating_mul(request.choices.unwrap_or(1).clamp(1, 128));
-        let usage = Usage { input: Some(self.input_tokens(request)), output: Some(output), ..Usage::default() };
-        self.parts(&usage, request.tier).sum()
-    }
-
-    fn input_tokens(&self, request: &Request) -> u64 {
         let by_size = u64::try_from(request.bytes).unwrap_or(u64::MAX).div_ceil(BYTES_PER_TOKEN);
-        by_size.min(self.context_tokens.unwrap_or(u64::MAX)).min(ABSURD_TOKENS)
+        let output = request.max_output_tokens.unwrap_or(UNLIMITED_OUTPUT).min(self.output_limit());
+        let output = output.saturating_mul(bounds::choices(request));
+        let usage = Usage { input: Some(self.counted_input(by_size)), output: Some(output), ..Usage::default() };
+        self.parts(&usage, request.tier).sum()
     }
 
     /// The sum is rounded once, to the nearest nano-dollar, halves up: each part is what the sum grows by when it is added.
@@ -381,22 +392,6 @@ impl Full {
             audio_output: change(self.audio_output),
         }
     }
-}
-
-/// Whether a usage can be: an absurd one would lock everybody out who shares a limit with the call.
-fn is_believable(usage: &Usage) -> bool {
-    let counts = [
-        usage.input,
-        usage.output,
-        usage.cache_read,
-        usage.cache_write_5m,
-        usage.cache_write_1h,
-        usage.audio_input,
-        usage.audio_output,
-        usage.reasoning,
-    ];
-    counts.into_iter().flatten().all(|count| count <= ABSURD_TOKENS)
-        && usage.web_searches.unwrap_or(0) <= ABSURD_SEARCHES
 }
 
 /// A part, at most what is left of its total, and what is left then.

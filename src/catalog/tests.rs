@@ -3,7 +3,7 @@
 
 use chrono::NaiveDate;
 
-use super::cost::ServiceTier;
+use super::cost::Case;
 use super::{Above, Capability, Catalog, Endpoint, Model, Rate, Rates, Resolved, Tier};
 use crate::config::providers::Kind;
 use crate::config::{Config, Mode};
@@ -258,7 +258,7 @@ fn a_price_that_names_one_rate_leaves_the_listed_thresholds_and_tiers() {
     let tariff = catalog.resolve("gemini-2.5-pro", &config).unwrap().tariff;
     let cost = |input, cache_read| {
         let usage = Usage { input: Some(input), output: Some(0), cache_read: Some(cache_read), ..Usage::default() };
-        tariff.cost(Some(&usage), ServiceTier::Standard, NanoUsd::ZERO).amount
+        tariff.cost(Some(&usage), &Case::default()).amount
     };
     assert_eq!(cost(20, 10), NanoUsd(10 * 1000 + 10 * 125));
     assert_eq!(cost(300_000, 0), NanoUsd(300_000 * 2500));

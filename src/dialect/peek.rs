@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use serde::de::{IgnoredAny, MapAccess};
 use serde_json::value::RawValue;
 
 use super::{Dialect, Operation, anthropic, gemini, openai_chat, openai_responses};
@@ -44,6 +45,8 @@ pub struct Peek {
     pub temperature: Option<f64>,
     /// The service tier that is asked for, as the caller has it: `service_tier`, `serviceTier`.
     pub service_tier: Option<String>,
+    /// Whether tools are offered that the provider runs itself, so that it may ask its model again and again.
+    pub runs_tools: bool,
 }
 
 /// A model's name in a body.
@@ -218,6 +221,31 @@ impl<'b> Draft<'b> {
             return Err(Fault::new(FaultKind::InvalidParameter, said).at(content.param));
         }
         Ok(self.peek)
+    }
+}
+
+/// Finds out whether any tool of a list is one that the provider runs itself: all are but those whose `type` says that their
+/// caller does, or says nothing.
+#[derive(Debug, Default)]
+pub(super) struct Tools {
+    pub(super) run_by_provider: bool,
+}
+
+impl Tools {
+    /// Takes a tool's `type`.
+    pub(super) fn kind(&mut self, raw: &RawValue) {
+        let is_the_callers = |kind: &str| matches!(kind, "function" | "custom" | "namespace");
+        self.run_by_provider |= text(raw).is_some_and(|kind| !is_the_callers(&kind));
+    }
+}
+
+impl Members for Tools {
+    fn member<'de, M: MapAccess<'de>>(&mut self, key: &str, map: &mut M) -> Result<(), M::Error> {
+        match key {
+            "type" => self.kind(map.next_value()?),
+            _ => return map.next_value::<IgnoredAny>().map(drop),
+        }
+        Ok(())
     }
 }
 

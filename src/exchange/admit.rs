@@ -1,7 +1,7 @@
 //! Says whether a call may be made, from its body: what it asks for, and whether the product offers that.
 
 use crate::auth::principal::Credential;
-use crate::catalog::cost::{self, ServiceTier};
+use crate::catalog::cost::{self, Passes, ServiceTier};
 use crate::config::Config;
 use crate::config::products::Product;
 use crate::dialect::Dialect;
@@ -70,6 +70,7 @@ pub fn bill(call: &Call, asked: &Peek, scope: &Scope, product: Option<&Product>,
         max_output_tokens: asked.max_output_tokens,
         choices: asked.choices,
         tier: asked.service_tier.as_deref().map_or(ServiceTier::Standard, ServiceTier::from_word),
+        passes: if asked.runs_tools { Passes::Many } else { Passes::One },
     };
     Bill::open(gateway.limiter.clone(), claims, request, call.operation)
 }

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::actors::limiter::{Limiter, Refusal, Reservation, Settled, Tightest};
 use crate::analytics::warning::LimitWarning;
-use crate::catalog::cost::{Basis, Cost, Counted, Parts, Provenance, Request, ServiceTier, Tariff};
+use crate::catalog::cost::{Basis, Case, Cost, Counted, Parts, Provenance, Request, ServiceTier, Tariff};
 use crate::dialect::seen::Seen;
 use crate::dialect::{Dialect, Operation, tokens};
 use crate::exchange::plan::Plan;
@@ -193,7 +193,8 @@ impl Bill {
     fn left(&self) -> Option<Cost> {
         let seen = self.progress.0.left.get().filter(|_| self.progress.stage() == Stage::Sent)?;
         let has_done_something = seen.usage.is_some() || seen.streamed.at(self.dialect) > 0;
-        has_done_something.then(|| self.partial(seen))
+        let reserved = self.reservation.as_ref().map_or(NanoUsd::ZERO, Reservation::estimate);
+        has_done_something.then(|| self.partial(seen, &self.case(seen, reserved)))
     }
 
     /// The limits that the call is under.
@@ -226,34 +227,39 @@ impl Bill {
     pub fn settle(&mut self, seen: &mut Seen) -> Option<Cost> {
         let reservation = self.reservation.take()?;
         self.progress.heard(seen);
-        let spent = self.earlier.map_or(NanoUsd::ZERO, |earlier| earlier.amount);
-        let cost = self.due(seen, reservation.estimate() - spent);
+        let cost = self.due(seen, reservation.estimate());
         let all = self.earlier.map_or(cost, |earlier| both(earlier, cost));
         Settled { warnings: self.warnings, tightest: self.tightest } = reservation.settle(all.amount);
         self.cost = Some(all);
         Some(cost)
     }
 
-    fn due(&self, seen: &Seen, estimate: NanoUsd) -> Cost {
+    fn due(&self, seen: &Seen, reserved: NanoUsd) -> Cost {
         if self.operation == Operation::CountTokens || self.progress.stage() == Stage::Free {
             return Cost::NOTHING;
         }
+        let case = self.case(seen, reserved);
         if seen.terminal && seen.error.is_none() {
-            return self.tariff.cost(seen.usage.as_ref(), self.tier(seen), estimate);
+            return self.tariff.cost(seen.usage.as_ref(), &case);
         }
-        self.partial(seen)
+        self.partial(seen, &case)
     }
 
-    fn partial(&self, seen: &Seen) -> Cost {
+    fn partial(&self, seen: &Seen, case: &Case) -> Cost {
         let is_known = seen.usage.as_ref().is_some_and(|usage| usage.input.is_some());
         let input = if is_known { 0 } else { self.prompt.tokens() };
         let counted = Counted { input, output: seen.streamed.at(self.dialect) };
-        self.tariff.partial(seen.usage.as_ref(), self.tier(seen), counted)
+        self.tariff.partial(seen.usage.as_ref(), counted, case)
     }
 
-    /// The tier that served; the one that was asked for where the provider did not say.
-    fn tier(&self, seen: &Seen) -> ServiceTier {
-        seen.service_tier.as_deref().map_or(self.request.tier, ServiceTier::from_word)
+    /// In the tier that served, or the one that was asked for where the provider did not say. What is left of what was reserved
+    /// stands in for counts that cannot be.
+    fn case(&self, seen: &Seen, reserved: NanoUsd) -> Case {
+        Case {
+            request: self.request,
+            tier: seen.service_tier.as_deref().map_or(self.request.tier, ServiceTier::from_word),
+            estimate: reserved - self.earlier.map_or(NanoUsd::ZERO, |earlier| earlier.amount),
+        }
     }
 }
 

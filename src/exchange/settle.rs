@@ -145,6 +145,8 @@ impl Settlement {
             Some(Missing::Usage) => tracing::warn!(
                 provider.name = %provider,
                 model = %model,
+                usage.input = self.seen.usage.as_ref().and_then(|usage| usage.input),
+                usage.output = self.seen.usage.as_ref().and_then(|usage| usage.output),
                 "an answer without a usage that can be believed is charged at its estimate"
             ),
             None => {}

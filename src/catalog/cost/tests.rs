@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Basis, Cost, Counted, Parts, Provenance, Request, ServiceTier, Tariff, Tier};
+use super::{Basis, Case, Cost, Counted, Parts, Passes, Provenance, Request, ServiceTier, Tariff, Tier};
 use crate::catalog::Catalog;
 use crate::dialect::{Dialect, anthropic, gemini, openai_chat, openai_responses};
 use crate::ir::Usage;
@@ -710,12 +710,21 @@ fn usage(dialect: Dialect, wire: &str) -> Usage {
 
 const ESTIMATE: NanoUsd = NanoUsd(777);
 
+fn case(tier: ServiceTier) -> Case {
+    Case { tier, estimate: ESTIMATE, ..Case::default() }
+}
+
+const STANDARD: ServiceTier = ServiceTier::Standard;
+
 #[test]
 fn every_row_of_the_table_costs_what_the_price_page_says() {
     assert!(TABLE.len() >= 60, "only {} rows", TABLE.len());
     for row in TABLE {
-        let cost =
-            tariff(row.model).cost(Some(&usage(row.dialect, row.usage)), ServiceTier::from_word(row.tier), ESTIMATE);
+        let mut case = case(ServiceTier::from_word(row.tier));
+        if row.from.contains("code-execution") {
+            case.request.passes = Passes::Many;
+        }
+        let cost = tariff(row.model).cost(Some(&usage(row.dialect, row.usage)), &case);
         assert_eq!(cost.amount, NanoUsd(row.costs), "{} on {}", row.from, row.model);
         assert_eq!(cost.provenance, Provenance::Computed);
         let parts = cost.parts.unwrap();
@@ -731,7 +740,7 @@ fn a_model_that_no_list_has_costs_the_dearest_rates_of_its_vendor() {
     assert_eq!(dearest.basis(), Basis::Dearest);
     // 1000 x 150 + 1000 x 600, both o1-pro's.
     let usage = Usage { input: Some(1000), output: Some(1000), ..Usage::default() };
-    let cost = dearest.cost(Some(&usage), ServiceTier::Standard, ESTIMATE);
+    let cost = dearest.cost(Some(&usage), &case(STANDARD));
     assert_eq!((cost.amount, cost.provenance), (NanoUsd(750_000_000), Provenance::Default));
 }
 
@@ -739,7 +748,7 @@ fn a_model_that_no_list_has_costs_the_dearest_rates_of_its_vendor() {
 fn a_usage_that_is_missing_or_cannot_be_costs_the_estimate() {
     let expected = Cost { amount: ESTIMATE, parts: None, provenance: Provenance::Default };
     let tariff = tariff("gpt-4.1");
-    assert_eq!(tariff.cost(None, ServiceTier::Standard, ESTIMATE), expected);
+    assert_eq!(tariff.cost(None, &case(STANDARD)), expected);
     for wire in [
         r#"{}"#,
         r#"{"prompt_tokens":-5,"completion_tokens":3}"#,
@@ -751,7 +760,7 @@ fn a_usage_that_is_missing_or_cannot_be_costs_the_estimate() {
         r#"{"prompt_tokens":100,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":900000000000}}"#,
     ] {
         let usage = usage(Dialect::OpenAiChat, wire);
-        assert_eq!(tariff.cost(Some(&usage), ServiceTier::Standard, ESTIMATE), expected, "{wire}");
+        assert_eq!(tariff.cost(Some(&usage), &case(STANDARD)), expected, "{wire}");
     }
 }
 
@@ -766,7 +775,7 @@ fn a_part_that_is_larger_than_its_total_counts_as_the_total() {
         ..Usage::default()
     };
     // 100 x 0.5 + 10 x 8
-    let cost = tariff("gpt-4.1").cost(Some(&usage), ServiceTier::Standard, ESTIMATE);
+    let cost = tariff("gpt-4.1").cost(Some(&usage), &case(STANDARD));
     assert_eq!(cost.amount, NanoUsd(130_000));
 }
 
@@ -775,23 +784,23 @@ fn an_answer_cut_short_costs_its_input_and_what_had_been_passed_on() {
     let tariff = tariff("gpt-4.1");
     // Nothing was said: 1000 x 2 + 50 x 8.
     let counted = Counted { input: 1000, output: 50 };
-    let nothing = tariff.partial(None, ServiceTier::Standard, counted);
+    let nothing = tariff.partial(None, counted, &case(STANDARD));
     assert_eq!((nothing.amount, nothing.provenance), (NanoUsd(2_400_000), Provenance::EstimatedPartial));
     let parts = Parts { input: NanoUsd(2_000_000), output: NanoUsd(400_000), searches: NanoUsd::ZERO };
     assert_eq!(nothing.parts, Some(parts));
     // The input was said, and a little of the output before the rest went by: 10 x 2 + (1 + 50) x 8.
     let usage = Usage { input: Some(10), output: Some(1), ..Usage::default() };
-    assert_eq!(tariff.partial(Some(&usage), ServiceTier::Standard, counted).amount, NanoUsd(428_000));
+    assert_eq!(tariff.partial(Some(&usage), counted, &case(STANDARD)).amount, NanoUsd(428_000));
     // No request is larger than the model's context: 1047576 x 2.
     let absurd = Counted { input: u64::MAX, output: 0 };
-    assert_eq!(tariff.partial(None, ServiceTier::Standard, absurd).amount, NanoUsd(2_095_152_000));
+    assert_eq!(tariff.partial(None, absurd, &case(STANDARD)).amount, NanoUsd(2_095_152_000));
 }
 
 #[test]
 fn an_estimate_is_the_input_by_size_and_the_output_limit() {
     let tariff = tariff("gpt-4.1");
     let request =
-        |max_output_tokens, choices| Request { bytes: 4001, max_output_tokens, choices, tier: ServiceTier::Standard };
+        |max_output_tokens, choices| Request { bytes: 4001, max_output_tokens, choices, ..Request::default() };
     // 1001 x 2 + 100 x 8
     assert_eq!(tariff.estimate(&request(Some(100), None)), NanoUsd(2_802_000));
     // 1001 x 2 + 3 x 100 x 8
@@ -805,6 +814,7 @@ fn an_estimate_is_the_input_by_size_and_the_output_limit() {
         max_output_tokens: Some(u64::MAX),
         choices: Some(u64::MAX),
         tier: ServiceTier::Listed(Tier::Priority),
+        passes: Passes::Many,
     };
     let catalog = Catalog::embedded().unwrap();
     let dearest = Tariff::dearest(catalog.models());
@@ -815,7 +825,7 @@ fn an_estimate_is_the_input_by_size_and_the_output_limit() {
 #[test]
 fn an_estimate_is_at_the_price_of_the_tier_that_is_asked_for() {
     let estimate = |model: &str, bytes, tier| {
-        tariff(model).estimate(&Request { bytes, max_output_tokens: Some(100), choices: None, tier })
+        tariff(model).estimate(&Request { bytes, max_output_tokens: Some(100), tier, ..Request::default() })
     };
     let (flex, priority) = (ServiceTier::Listed(Tier::Flex), ServiceTier::Listed(Tier::Priority));
     // 1000 x 1.25 + 100 x 10, half of that, and twice.
@@ -836,7 +846,7 @@ fn searches_cost_what_configuration_says() {
     // Ten dollars per thousand.
     model.prices.rates.web_search = serde_json::from_str("10000000000000").unwrap();
     let usage = Usage { input: Some(0), output: Some(0), web_searches: Some(3), ..Usage::default() };
-    let cost = Tariff::listed(&model).cost(Some(&usage), ServiceTier::Standard, ESTIMATE);
+    let cost = Tariff::listed(&model).cost(Some(&usage), &case(STANDARD));
     assert_eq!(cost.amount, NanoUsd(30_000_000));
     assert_eq!(cost.parts, Some(Parts { searches: NanoUsd(30_000_000), ..Parts::default() }));
 }
@@ -847,7 +857,7 @@ fn parts_of_a_nano_dollar_add_up_and_what_took_nothing_costs_nothing() {
     // A tenth and four tenths of a dollar per million tokens, cached ones a quarter of that: 25 nano-dollars for one.
     for (input, cached, output) in [(1, 1, 0), (3, 3, 1), (0, 0, 1), (1, 0, 0), (7, 5, 3)] {
         let usage = Usage { input: Some(input), cache_read: Some(cached), output: Some(output), ..Usage::default() };
-        let cost = tariff.cost(Some(&usage), ServiceTier::Listed(Tier::Flex), ESTIMATE);
+        let cost = tariff.cost(Some(&usage), &case(ServiceTier::Listed(Tier::Flex)));
         let parts = cost.parts.unwrap();
         assert_eq!(parts.sum(), cost.amount);
         assert!(output > 0 || parts.output == NanoUsd::ZERO);

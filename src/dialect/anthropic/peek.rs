@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::attribution::Attribution;
 use crate::dialect::peek::{
-    Content, Draft, Each, Members, ModelIn, Peek, Shape, Walk, count, number, read, says_something, text,
+    Content, Draft, Each, Members, ModelIn, Peek, Shape, Tools, Walk, count, number, read, says_something, text,
 };
 use crate::fault::Fault;
 
@@ -35,6 +35,18 @@ impl Members for Request<'_> {
                 if let Some(field) = blocks.0 {
                     self.draft.stateful(field);
                 }
+                return Ok(());
+            }
+            "tools" => {
+                let mut tools = Tools::default();
+                map.next_value_seed(Each(&mut tools))?;
+                self.draft.peek.runs_tools |= tools.run_by_provider;
+                return Ok(());
+            }
+            // Their tools are called by Anthropic.
+            "mcp_servers" => {
+                let raw: &'de RawValue = map.next_value()?;
+                self.draft.peek.runs_tools |= says_something(raw) && raw.get() != "[]";
                 return Ok(());
             }
             // An id, or an object that may hold one beside the skills of a new container.

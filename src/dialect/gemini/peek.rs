@@ -46,7 +46,15 @@ impl Members for Request<'_> {
                     self.draft.stateful(field);
                 }
             }
-            "systemInstruction" | "system_instruction" | "tools" => {
+            "tools" => {
+                let mut offered = Offered { kept: Kept(None), run_by_provider: false };
+                map.next_value_seed(Walk(&mut offered))?;
+                if let Some(field) = offered.kept.0 {
+                    self.draft.stateful(field);
+                }
+                self.draft.peek.runs_tools |= offered.run_by_provider;
+            }
+            "systemInstruction" | "system_instruction" => {
                 let mut kept = Kept(None);
                 map.next_value_seed(Walk(&mut kept))?;
                 if let Some(field) = kept.0 {
@@ -84,6 +92,19 @@ impl Members for GenerationConfig<'_> {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// The tools, one after the other: all but functions are run by Google.
+struct Offered {
+    kept: Kept,
+    run_by_provider: bool,
+}
+
+impl Members for Offered {
+    fn member<'de, M: MapAccess<'de>>(&mut self, key: &str, map: &mut M) -> Result<(), M::Error> {
+        self.run_by_provider |= !matches!(key, "functionDeclarations" | "function_declarations");
+        self.kept.member(key, map)
     }
 }
 

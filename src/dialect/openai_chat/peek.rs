@@ -4,7 +4,8 @@ use serde::de::{IgnoredAny, MapAccess};
 use serde_json::value::RawValue;
 
 use crate::dialect::peek::{
-    Content, Draft, Each, Members, ModelIn, Peek, Shape, StreamOptions, Walk, count, number, read, says_something, text,
+    Content, Draft, Each, Members, ModelIn, Peek, Shape, StreamOptions, Tools, Walk, count, number, read,
+    says_something, text,
 };
 use crate::fault::Fault;
 
@@ -48,6 +49,17 @@ impl Members for Request<'_> {
             if let Some(field) = message.0 {
                 self.draft.stateful(field);
             }
+            return Ok(());
+        }
+        if key == "tools" {
+            let mut tools = Tools::default();
+            map.next_value_seed(Each(&mut tools))?;
+            self.draft.peek.runs_tools |= tools.run_by_provider;
+            return Ok(());
+        }
+        // Searching is no tool here.
+        if key == "web_search_options" {
+            self.draft.peek.runs_tools |= says_something(map.next_value()?);
             return Ok(());
         }
         let Some(place) = WATCHED.iter().position(|watched| *watched == key) else {

@@ -4,7 +4,7 @@ use serde::de::{IgnoredAny, MapAccess};
 use serde_json::value::RawValue;
 
 use crate::dialect::peek::{
-    Content, Draft, Each, Members, ModelIn, Peek, Shape, Walk, count, number, read, says_something, text,
+    Content, Draft, Each, Members, ModelIn, Peek, Shape, Tools, Walk, count, number, read, says_something, text,
 };
 use crate::fault::Fault;
 
@@ -59,11 +59,12 @@ impl Members for Request<'_> {
                 return Ok(());
             }
             "tools" => {
-                let mut kept = Kept(None);
-                map.next_value_seed(Walk(&mut kept))?;
-                if let Some(field) = kept.0 {
+                let mut offered = Offered { kept: Kept(None), tools: Tools::default() };
+                map.next_value_seed(Walk(&mut offered))?;
+                if let Some(field) = offered.kept.0 {
                     self.draft.stateful(field);
                 }
+                self.draft.peek.runs_tools |= offered.tools.run_by_provider;
                 return Ok(());
             }
             _ => {}
@@ -88,6 +89,18 @@ impl Members for Request<'_> {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// The tools, one after the other.
+struct Offered {
+    kept: Kept,
+    tools: Tools,
+}
+
+impl Members for Offered {
+    fn member<'de, M: MapAccess<'de>>(&mut self, key: &str, map: &mut M) -> Result<(), M::Error> {
+        if key == "type" { self.tools.member(key, map) } else { self.kept.member(key, map) }
     }
 }
 

@@ -80,6 +80,29 @@ fn each_dialect_says_which_service_tier_it_asks_for() {
 }
 
 #[test]
+fn tools_that_the_provider_runs_are_told_from_those_that_the_caller_runs() {
+    for (dialect, members, expected) in [
+        (Dialect::OpenAiChat, r#""tools":[{"type":"function","function":{"name":"f"}},{"type":"custom"}]"#, false),
+        (Dialect::OpenAiChat, r#""web_search_options":null"#, false),
+        (Dialect::OpenAiChat, r#""web_search_options":{}"#, true),
+        (Dialect::OpenAiChat, r#""tools":[{"type":"function"},{"type":"web_search"}]"#, true),
+        (Dialect::OpenAiResponses, r#""tools":[{"type":"function"},{"type":"custom"},{"type":"namespace"}]"#, false),
+        (Dialect::OpenAiResponses, r#""tools":[{"type":"function"},{"type":"web_search_preview"}]"#, true),
+        (Dialect::OpenAiResponses, r#""tools":[{"server_label":"s","type":"mcp"}]"#, true),
+        (Dialect::Anthropic, r#""tools":[{"name":"f","input_schema":{"type":"object"}},{"type":"custom"}]"#, false),
+        (Dialect::Anthropic, r#""tools":[{"name":"web_search","type":"web_search_20250305"}]"#, true),
+        (Dialect::Anthropic, r#""mcp_servers":[]"#, false),
+        (Dialect::Anthropic, r#""mcp_servers":[{"type":"url","name":"s"}]"#, true),
+        (Dialect::Gemini, r#""tools":[{"functionDeclarations":[{"name":"f"}]},{"function_declarations":[]}]"#, false),
+        (Dialect::Gemini, r#""tools":[{"functionDeclarations":[]},{"googleSearch":{}}]"#, true),
+        (Dialect::Gemini, r#""tools":{"code_execution":{}}"#, true),
+    ] {
+        let body = minimal(dialect).replacen('{', &format!("{{{members},"), 1);
+        assert_eq!(generate(dialect, &body).unwrap().runs_tools, expected, "{dialect:?}: {members}");
+    }
+}
+
+#[test]
 fn counting_with_gemini_takes_a_whole_request_in_place_of_contents() {
     let body = br#"{"generateContentRequest":{"model":"models/g","contents":[]}}"#;
     assert!(peek(Dialect::Gemini, Operation::CountTokens, body).is_ok());

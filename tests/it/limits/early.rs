@@ -106,6 +106,21 @@ async fn an_answer_that_is_too_large_to_be_held_costs_what_was_read_of_it() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_too_large_to_be_held_costs_no_more_than_its_model_can_say() {
+    let limits = r#"limits = [{ per = "user", usd = 1, window = "1h" }]"#;
+    let gateway =
+        TestGateway::builder().product("tight", limits).setting("server.answer_limit", "300000").start().await;
+    // 50,000 words and more; the model says 4,096 tokens at most.
+    gateway.openai().script().push(chat_begun(70_000).chunk(r#""}}]}"#));
+    let mut body = chat("ann");
+    body["model"] = json!("gpt-4o-2024-05-13");
+    let answer = gateway.post("/tight/v1/chat/completions", &body).send().await.unwrap();
+    assert_eq!(answer.status(), 502);
+    // 10 tokens at 5 dollars a million and 4,096 at 15.
+    assert_eq!(header(&answer, "x-llm-gateway-cost-usd"), "0.06149");
+}
+
+#[tokio::test]
 async fn a_caller_that_leaves_while_its_answer_is_read_whole_pays_for_what_had_come_of_it() {
     let gateway = limited("1").await;
     gateway.openai().script().push(chat_begun(100).stall());

@@ -51,6 +51,83 @@ async fn a_usage_that_cannot_be_is_charged_as_it_was_reserved() {
 }
 
 #[tokio::test]
+async fn a_usage_of_more_than_the_model_takes_in_or_says_is_charged_as_it_was_reserved() {
+    let gateway = limited("100").await;
+    // gpt-4.1 takes in 1,047,576 tokens and says 32,768; twice of that may be.
+    for (choices, input, output, believed) in [
+        (1, 2_095_152, 10, true),
+        (1, 2_095_153, 10, false),
+        (1, 10, 65_536, true),
+        (1, 10, 65_537, false),
+        (3, 10, 196_608, true),
+        (3, 10, 196_609, false),
+        (1, 90_000_000, 90_000_000, false),
+    ] {
+        let mut body = chat("ann");
+        body["n"] = json!(choices);
+        let bytes = serde_json::to_vec(&body).unwrap().len();
+        let usage = json!({"prompt_tokens": input, "completion_tokens": output});
+        gateway.openai().script().push(answer_with(usage));
+        let answer = gateway.post("/tight/v1/chat/completions", &body).send().await.unwrap();
+        let cost: f64 = header(&answer, "x-llm-gateway-cost-usd").parse().unwrap();
+        let computed = f64::from(input * 2 + output * 8) / 1e6;
+        let reserved = (bytes.div_ceil(4) * 2 + choices * 10 * 8) as f64 / 1e6;
+        let expected = if believed { computed } else { reserved };
+        assert!((cost - expected).abs() < 1e-9, "{choices}, {input} and {output}: {cost}, and not {expected}");
+    }
+    let metrics = gateway.metrics().await;
+    let line = r#"llm_gateway_unpriced_calls_total{missing="usage",model="gpt-4.1",provider="openai"} 4"#;
+    assert!(metrics.contains(line), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_provider_that_searches_may_have_taken_in_more_than_its_model_does_at_once() {
+    let gateway = limited("100").await;
+    // As o3 is known to count when it searches a dozen times: it takes in 200,000 tokens.
+    let usage = json!({"input_tokens": 650_000, "input_tokens_details": {"cached_tokens": 500_000},
+        "output_tokens": 2_911, "output_tokens_details": {"reasoning_tokens": 2_048}, "total_tokens": 652_911});
+    let answer = json!({"id": "r", "object": "response", "status": "completed", "model": "o3", "usage": usage,
+        "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "hi"}]}]});
+    gateway.openai().script().always(Reply::json(200, &answer));
+    let mut body = json!({"model": "o3", "input": "hi", "user": "ann", "max_output_tokens": 3_000});
+    for (tools, computed) in [(json!([]), false), (json!([{"type": "web_search"}]), true)] {
+        body["tools"] = tools.clone();
+        let answer = gateway.post("/tight/v1/responses", &body).send().await.unwrap();
+        let cost: f64 = header(&answer, "x-llm-gateway-cost-usd").parse().unwrap();
+        // 150,000 x 2 + 500,000 x 0.5 + 2,911 x 8
+        assert_eq!((cost - 0.573288).abs() < 1e-9, computed, "{tools}: {cost}");
+        assert!(computed || cost < 0.025, "{tools}: {cost}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_whose_usage_cannot_be_is_charged_as_it_was_reserved_whole_or_cut() {
+    let gateway = limited("1").await;
+    let usage = json!({"prompt_tokens": 90_000_000, "completion_tokens": 90_000_000, "total_tokens": 180_000_000});
+    let choice = json!({"index": 0, "delta": {"content": "four ".repeat(100)}, "finish_reason": "stop"});
+    let event = json!({"id": "c", "choices": [choice], "usage": usage}).to_string();
+    for (user, reply) in
+        [("ann", Reply::sse().event(&event).event("[DONE]")), ("bob", Reply::sse().event(&event).cut())]
+    {
+        let mut body = chat(user);
+        body["stream"] = json!(true);
+        gateway.openai().script().push(reply);
+        let answer = gateway.post("/tight/v1/chat/completions", &body).send().await.unwrap();
+        let left: f64 = header(&answer, "x-ratelimit-remaining-usd").parse().unwrap();
+        answer.bytes().await.unwrap();
+        wait::until("the call to be settled as it was reserved", || async {
+            let path = format!("/v1/usage/tight?user={user}");
+            let usage: Value = gateway.get(&path).send().await.unwrap().json().await.unwrap();
+            ((usage["windows"][0]["used_usd"].as_f64().unwrap() - (1.0 - left)).abs() < 1e-9).then_some(())
+        })
+        .await;
+    }
+    let metrics = gateway.metrics().await;
+    let line = r#"llm_gateway_unpriced_calls_total{missing="usage",model="gpt-4.1",provider="openai"} 2"#;
+    assert!(metrics.contains(line), "{metrics}");
+}
+
+#[tokio::test]
 async fn parts_that_are_larger_than_their_whole_are_not_charged_twice() {
     let gateway = limited("1").await;
     let usage = json!({"prompt_tokens": 100, "completion_tokens": 10, "prompt_tokens_details": {"cached_tokens": 5000},
