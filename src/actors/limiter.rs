@@ -162,7 +162,7 @@ impl Limiter {
                     return Err(refusal);
                 }
                 shared.metrics.limit(&scope.product, claim.per, LimitEvent::Waited);
-                shared.wait_for_room(&scope, &claims, estimate, deadline).await?
+                shared.wait_for_room(&scope, &claims, estimate, claim, deadline).await?
             }
         };
         shared.metrics.reserved(&scope.product, estimate);

@@ -94,14 +94,18 @@ impl Shared {
         Ok(tightest)
     }
 
-    /// Reserves once calls under way have settled, for as long as the settings say.
+    /// Reserves once calls under way have settled, for as long as the settings say. `kept_out` is what left no room a moment ago.
     pub(super) async fn wait_for_room(
         &self,
         scope: &Scope,
         claims: &[Claim],
         estimate: NanoUsd,
+        kept_out: Claim,
         deadline: Option<Instant>,
     ) -> Result<Option<Tightest>, Refusal> {
+        // The others were asked just now; what settles before this is armed is found when they are asked again. Alone, nobody
+        // is asked, and a look costs nothing.
+        let mut just_asked = deadline.is_some().then_some(kept_out);
         let deadline = deadline.unwrap_or_else(|| self.deadline());
         let waiting = self.ledger.wait();
         loop {
@@ -110,7 +114,11 @@ impl Shared {
             for one in &mut armed {
                 one.as_mut().enable();
             }
-            let claim = match self.take_all(scope, claims, estimate, &mut Some(deadline)).await {
+            let looked = match just_asked.take() {
+                Some(claim) => Err((claim, Held::NoRoom)),
+                None => self.take_all(scope, claims, estimate, &mut Some(deadline)).await,
+            };
+            let claim = match looked {
                 Ok(tightest) => return Ok(tightest),
                 Err((claim, held)) => {
                     if let Some(refusal) = self.refusal(scope, claims, estimate, &claim, &held) {

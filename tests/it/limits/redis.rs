@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use llm_gateway::money::NanoUsd;
 
-use super::{CENT, DOLLAR, Instance, somebody, spend};
+use super::{CENT, DOLLAR, Instance, scope, somebody, spend};
 use crate::support::binary::Binary;
 use crate::support::own_redis::{OwnCluster, OwnRedis};
 use crate::support::proxy::{Proxy, Weather};
@@ -148,6 +148,35 @@ async fn a_limit_in_the_shadow_waits_for_no_redis_however_near_it_is() {
         let reserved = instance.reserve(&user, NanoUsd(DOLLAR.0 / 2)).now_or_never();
         reserved.expect("the call waited for Redis").unwrap().settle(NanoUsd(DOLLAR.0 / 2));
     }
+}
+
+#[actix_web::test]
+async fn a_call_that_finds_no_room_asks_once_before_it_waits() {
+    let server = OwnRedis::start().await;
+    // Less than the time after which it would look again, and no batches that would be counted, too.
+    let settings = [("LLM_GATEWAY__LIMITS__WAIT", "50ms"), ("LLM_GATEWAY__LIMITS__FLUSH_EVERY", "1h")];
+    let instance = Instance::with(&server.url(), &settings).await;
+    let other = Instance::with(&server.url(), &settings).await;
+    let user = somebody();
+    let _held = other.reserve(&user, NanoUsd(DOLLAR.0 * 9 / 10)).await.unwrap();
+    let asked = || async {
+        let stats: String = server.ask(&["INFO", "commandstats"]).await;
+        let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_hgetall:calls=").map(str::to_owned));
+        line.map_or(0, |line| line.split(',').next().unwrap().parse::<usize>().unwrap())
+    };
+    let question = |before: usize, after: usize| after - before;
+    let before = asked().await;
+    instance.limiter.usage(&scope(&user).product, &instance.limiter.claims(&scope(&user), &instance.product)).await;
+    let one = question(before, asked().await);
+    assert!(one > 0, "a question reads a hash");
+    let before = asked().await;
+    for _ in 0..10 {
+        let fault = instance.reserve(&user, NanoUsd(DOLLAR.0 / 5)).await.unwrap_err();
+        assert!(fault.message.contains("under way"), "{}", fault.message);
+    }
+    let all = question(before, asked().await);
+    // Once for each, and for some of them once more when their time is over.
+    assert!((10 * one..20 * one).contains(&all), "{all} reads, of which {one} are a question");
 }
 
 #[actix_web::test]
