@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Adaptions, Capabilities, Dialect, Sampler, Target};
 use crate::ir::{
-    CallKind, Carry, Content, CustomTool, Effort, FunctionTool, Losses, Message, Part, ReasoningAsk, Request, Role,
-    Sampling, Severity, Tool, ToolMode, ToolRef, Visibility,
+    CallKind, Carry, Content, CustomTool, Effort, FunctionTool, Losses, Media, MediaKind, Message, Part, ReasoningAsk,
+    Request, Role, Sampling, Severity, Tool, ToolMode, ToolRef, Visibility,
 };
 
 /// The most stop sequences for which the gateway looks itself: each costs a search in every piece of text.
@@ -340,13 +340,7 @@ pub fn refuse_what_is_beyond(request: &Request, target: &Target, losses: &mut Lo
 }
 
 /// Whether the target takes such a medium; if not, that is reported as a refusal.
-pub fn takes_media(
-    kind: crate::ir::MediaKind,
-    field: impl FnOnce() -> String,
-    target: &Target,
-    losses: &mut Losses,
-) -> bool {
-    use crate::ir::MediaKind;
+pub fn takes_media(kind: MediaKind, field: impl FnOnce() -> String, target: &Target, losses: &mut Losses) -> bool {
     let can = match kind {
         MediaKind::Image => target.can.images,
         MediaKind::Document => target.can.documents,
@@ -357,6 +351,13 @@ pub fn takes_media(
         losses.refused(field(), format!("is {}, which model {} cannot take", kind.describe(), target.model));
     }
     can
+}
+
+/// A document's name, where the dialect has no place for it.
+pub fn lose_name(media: &Media, field: impl FnOnce() -> String, target: Dialect, losses: &mut Losses) {
+    if media.kind == MediaKind::Document && media.name.is_some() {
+        losses.ignored(format!("{}.filename", field()), target);
+    }
 }
 
 /// A part that only its own dialect understands, in another one: in what the model said it can be left out, in what it is

@@ -49,7 +49,14 @@ fn in_message(caller: Dialect, request: &Request, number: usize, rest: &str) -> 
     };
     let part = rest.strip_prefix('.').and_then(|rest| indexed(rest, "content"));
     match part.and_then(|(part, rest)| Some((message.parts.get(part)?, rest))) {
-        Some((part, rest)) => format!("{list}{}{rest}", in_part(caller, message, part)),
+        Some((part, rest)) => {
+            let rest = match (caller, rest) {
+                (Dialect::Anthropic, ".filename") => ".title",
+                (Dialect::Gemini, ".filename") => ".displayName",
+                (_, rest) => rest,
+            };
+            format!("{list}{}{rest}", in_part(caller, message, part))
+        }
         None => format!("{list}{rest}"),
     }
 }

@@ -1,6 +1,9 @@
 //! Golden files: every fixture in every other dialect, as it is written today, with what was lost. A change of one is a
 //! change that callers or providers see. After one that is meant: `INSTA_UPDATE=always cargo test --lib golden`.
 
+mod adapted;
+mod models;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -28,16 +31,24 @@ fn golden(kind: &str) -> (PathBuf, insta::Settings) {
 
 /// Writes a fixture in every other dialect, and holds that to the golden file.
 fn hold(kind: &str, suffix: &str, write: impl Fn(Dialect, Dialect, &Sample) -> String) {
-    let (folder, settings) = golden(kind);
+    let samples = |from| fixtures(kind, from).into_iter().filter(|sample| sample.name.ends_with(suffix)).collect();
+    hold_all(kind, samples, |from, sample| {
+        let mut text = String::new();
+        for to in others(from) {
+            writeln!(text, "=== {to}\n{}", write(from, to, sample).trim_end()).unwrap();
+        }
+        text
+    });
+}
+
+/// Holds what is written of each of these fixtures to a golden file of its own.
+fn hold_all(folder: &str, samples: impl Fn(Dialect) -> Vec<Sample>, write: impl Fn(Dialect, &Sample) -> String) {
+    let (folder, settings) = golden(folder);
     let mut held = Vec::new();
     for from in Dialect::ALL {
-        for sample in fixtures(kind, from).into_iter().filter(|sample| sample.name.ends_with(suffix)) {
-            let mut text = String::new();
-            for to in Dialect::ALL.into_iter().filter(|to| *to != from) {
-                writeln!(text, "=== {to}\n{}", write(from, to, &sample).trim_end()).unwrap();
-            }
-            let name = format!("{from}_{}", sample.name.trim_end_matches(suffix));
-            settings.bind(|| insta::assert_snapshot!(name.clone(), text));
+        for sample in samples(from) {
+            let name = format!("{from}_{}", sample.name.trim_end_matches(".json").trim_end_matches(".txt"));
+            settings.bind(|| insta::assert_snapshot!(name.clone(), write(from, &sample)));
             held.push(folder.join(format!("{name}.snap")));
         }
     }
@@ -45,6 +56,17 @@ fn hold(kind: &str, suffix: &str, write: impl Fn(Dialect, Dialect, &Sample) -> S
     let mut there: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     there.sort();
     assert_eq!(there, held, "a golden file without its fixture");
+}
+
+fn others(from: Dialect) -> impl Iterator<Item = Dialect> {
+    Dialect::ALL.into_iter().filter(move |to| *to != from)
+}
+
+/// A fixture as its caller asks it.
+fn asked(from: Dialect, sample: &Sample) -> Request {
+    let head = RequestHead { model: Some("model".to_owned()), delivery: Some(Delivery::Whole) };
+    let head = if from == Dialect::Gemini { head } else { RequestHead::default() };
+    decode(from, sample.text.as_bytes(), &head).unwrap()
 }
 
 fn lost(losses: &Losses) -> String {
@@ -63,18 +85,33 @@ fn fault(fault: &Fault) -> String {
 }
 
 fn transcoder(from: Dialect, to: Dialect, delivery: Delivery) -> Transcoder {
+    undoing(Adaptions::default(), from, to, delivery)
+}
+
+fn undoing(adaptions: Adaptions, from: Dialect, to: Dialect, delivery: Delivery) -> Transcoder {
     let request = Request { model: "asked-for".to_owned(), stream_usage: Some(true), ..Request::default() };
     let asked = Asked::by(&request, delivery).at(1_700_000_000).known_as("answer").estimated(Some(7));
-    Transcoder::new(to, from, asked, Adaptions::default())
+    Transcoder::new(to, from, asked, adaptions)
+}
+
+fn whole_answer(transcoder: Transcoder, sample: &Sample) -> String {
+    match transcoder.whole(sample.text.as_bytes()) {
+        Ok(whole) => format!("{}{}", lost(&whole.losses), pretty(&whole.body)),
+        Err(refusal) => fault(&refusal),
+    }
+}
+
+fn streamed_answer(transcoder: Transcoder, sample: &Sample) -> String {
+    let (mut stream, mut out) = (transcoder.stream().unwrap(), Vec::new());
+    stream.push(&sample.sse(), &mut out);
+    stream.finish(&mut out);
+    lost(&stream.losses()) + &String::from_utf8(out).unwrap()
 }
 
 #[test]
 fn requests_are_written_as_the_golden_files_say() {
     hold("requests", ".json", |from, to, sample| {
-        let head = RequestHead { model: Some("model".to_owned()), delivery: Some(Delivery::Whole) };
-        let head = if from == Dialect::Gemini { head } else { RequestHead::default() };
-        let request = decode(from, sample.text.as_bytes(), &head).unwrap();
-        match encode(&request, &Target::unlimited(to, "model"), Strictness::Report) {
+        match encode(&asked(from, sample), &Target::unlimited(to, "model"), Strictness::Report) {
             Ok(upstream) => format!("{}{}", lost(&upstream.losses), pretty(&upstream.body)),
             Err(refusal) => fault(&refusal),
         }
@@ -83,30 +120,19 @@ fn requests_are_written_as_the_golden_files_say() {
 
 #[test]
 fn answers_are_written_as_the_golden_files_say() {
-    hold("responses", ".json", |from, to, sample| {
-        match transcoder(from, to, Delivery::Whole).whole(sample.text.as_bytes()) {
-            Ok(whole) => format!("{}{}", lost(&whole.losses), pretty(&whole.body)),
-            Err(refusal) => fault(&refusal),
-        }
-    });
+    hold("responses", ".json", |from, to, sample| whole_answer(transcoder(from, to, Delivery::Whole), sample));
 }
 
 #[test]
 fn streams_are_written_as_the_golden_files_say() {
-    hold("streams", ".txt", |from, to, sample| {
-        let mut stream = transcoder(from, to, Delivery::Events).stream().unwrap();
-        let mut out = Vec::new();
-        stream.push(&sample.sse(), &mut out);
-        stream.finish(&mut out);
-        lost(&stream.losses()) + &String::from_utf8(out).unwrap()
-    });
+    hold("streams", ".txt", |from, to, sample| streamed_answer(transcoder(from, to, Delivery::Events), sample));
 }
 
 #[test]
 fn what_real_answers_lose_on_the_way_is_listed() {
     let mut text = String::new();
     for from in Dialect::ALL {
-        for to in Dialect::ALL.into_iter().filter(|to| *to != from) {
+        for to in others(from) {
             let (mut whole, mut streamed) = (BTreeMap::new(), BTreeMap::new());
             let count = |losses: &Losses, into: &mut BTreeMap<String, u32>| {
                 losses.iter().for_each(|loss| *into.entry(loss.field.clone()).or_default() += 1);

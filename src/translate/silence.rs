@@ -176,6 +176,48 @@ fn white_space_that_a_provider_refuses_is_reported() {
 }
 
 #[test]
+fn a_message_that_holds_nothing_is_named_and_an_empty_text_beside_others_is_not() {
+    let chat = |middle: Value| {
+        json!({"model": "m", "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}, middle,
+            {"role": "assistant", "content": "z"}, {"role": "user", "content": "go"}]})
+    };
+    for (empty, is_named) in [
+        (json!({"role": "user", "content": ""}), true),
+        (json!({"role": "user", "content": [{"type": "text", "text": ""}, {"type": "text", "text": ""}]}), true),
+        (json!({"role": "assistant", "content": null}), true),
+        (json!({"role": "system", "content": ""}), false),
+        (json!({"role": "user", "content": [{"type": "text", "text": ""}, {"type": "text", "text": "q"}]}), false),
+    ] {
+        for target in others(CHAT) {
+            let lost = lost(CHAT, &target, &chat(empty.clone()));
+            assert_eq!(lost.iter().any(|field| field == "messages[2]"), is_named, "{empty} to {}", target.dialect);
+        }
+    }
+}
+
+#[test]
+fn white_space_at_the_end_of_a_prefill_is_reported_where_it_is_cut_off() {
+    let body = |text: &str| json!({"model": "m", "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": text}]});
+    assert_eq!(lost(CHAT, &Target::unlimited(MESSAGES, "m"), &body("So: ")), ["messages[1]"]);
+    assert!(lost(CHAT, &Target::unlimited(MESSAGES, "m"), &body("So:")).is_empty());
+    assert!(lost(CHAT, &Target::unlimited(GEMINI, "m"), &body("So: ")).is_empty());
+}
+
+#[test]
+fn a_files_name_is_reported_where_it_has_no_place() {
+    let file =
+        json!({"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0xLjQK"}});
+    let chat = json!({"model": "m", "messages": [{"role": "user", "content": [file]}]});
+    assert_eq!(lost(CHAT, &Target::unlimited(GEMINI, "m"), &chat), ["messages[0].content[0].filename"]);
+    assert!(lost(CHAT, &Target::unlimited(MESSAGES, "m"), &chat).is_empty());
+    let text = json!({"type": "document", "title": "notes", "source": {"type": "text", "media_type": "text/plain", "data": "x"}});
+    let messages = json!({"model": "m", "max_tokens": 99, "messages": [{"role": "user", "content": [text]}]});
+    for target in others(MESSAGES) {
+        assert_eq!(lost(MESSAGES, &target, &messages), ["messages[0].content[0].title"], "{}", target.dialect);
+    }
+}
+
+#[test]
 fn what_is_wrong_with_a_tool_is_said_in_its_callers_words() {
     let patterned =
         json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "^a+$", "not": {"const": "b"}}}});

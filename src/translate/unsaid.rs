@@ -6,7 +6,7 @@ use std::fmt::Arguments;
 use serde_json::Value;
 
 use crate::dialect::Dialect;
-use crate::ir::{Carry, Content, Event, Losses, Message, Part, Request, Response, Tool};
+use crate::ir::{Carry, Content, Event, Losses, Message, Part, Request, Response, Severity, Tool};
 
 /// Reports what stands beside the content of a conversation.
 pub(super) fn in_request(request: &Request, target: Dialect, losses: &mut Losses) {
@@ -25,7 +25,24 @@ pub(super) fn in_request(request: &Request, target: Dialect, losses: &mut Losses
         in_message(instructions, caller, target, format_args!("system"), losses);
     }
     for (number, message) in request.messages.iter().enumerate() {
+        // Whose turn it is may be another than the caller meant. Beside others an empty text says nothing.
+        if !message.role.is_instructions() && message.parts.iter().all(is_empty) {
+            losses.add(Severity::Ignored, format!("messages[{number}]"), "is empty, and is not sent");
+        }
         in_message(message, caller, target, format_args!("messages[{number}]"), losses);
+    }
+}
+
+/// Whether a part has no content at all.
+fn is_empty(part: &Part) -> bool {
+    match &part.content {
+        Content::Text(text) => text.text.is_empty() && part.seal.is_none(),
+        Content::Refusal(text) => text.is_empty(),
+        Content::Media(_)
+        | Content::ToolCall(_)
+        | Content::ToolResult(_)
+        | Content::Reasoning(_)
+        | Content::Opaque(_) => false,
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Codec, DIALECT};
 use crate::dialect::testing::{
     Sample, assert_every_chunk_size, assert_every_cut_ends_legally, assert_request_identity, assert_response_identity,
-    decode_stream, fixtures, fold_stream, pretty, recorded, through_own_stream,
+    decode_stream, fixtures, fold_stream, recorded, through_own_stream, written,
 };
 use crate::dialect::{
     Asked, Capabilities, Codec as _, Delivery, Dialect, Off, ReasoningStyle, RequestHead, Sampler, StructuredOutput,

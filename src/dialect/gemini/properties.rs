@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Codec;
 use super::schema::{Language, Order, adapt};
-use crate::dialect::testing::{decode_stream, pretty};
+use crate::dialect::testing::{decode_stream, written};
 use crate::dialect::{Codec as _, Dialect, RequestHead, Target, sse};
 use crate::ir::{
     CallKind, Content, Message, Outcome, Part, Reasoning, Request, Role, TextKind, ToolCall, ToolResult, check_grammar,
@@ -150,7 +150,7 @@ proptest! {
             prop_assert!(!content["parts"].as_array().unwrap().is_empty());
         }
         let again = Codec::decode_request(encoded.body.clone(), &RequestHead::default()).unwrap();
-        prop_assert_eq!(pretty(&Codec::encode_request(&again, &target).body), pretty(&encoded.body));
+        prop_assert_eq!(written(&Codec::encode_request(&again, &target).body), written(&encoded.body));
     }
 
     #[test]
@@ -185,8 +185,8 @@ proptest! {
     #[test]
     fn a_schema_in_googles_language_has_no_other_keywords(schema in json_value()) {
         let adapted = adapt(&schema, Language::OpenApi, Order::Said);
-        if let (Language::OpenApi, Some(written)) = (adapted.language, &adapted.schema) {
-            prop_assert_eq!(beyond(written), None, "{}", written);
+        if let (Language::OpenApi, Some(schema)) = (adapted.language, &adapted.schema) {
+            prop_assert_eq!(beyond(schema), None, "{}", schema);
         }
     }
 }

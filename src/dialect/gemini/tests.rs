@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Codec, DIALECT};
 use crate::dialect::testing::{
     Sample, assert_every_chunk_size, assert_every_cut_ends_legally, assert_request_identity, assert_response_identity,
-    decode_stream, fixtures, fold_stream, pretty, recorded, through_own_stream,
+    decode_stream, fixtures, fold_stream, recorded, through_own_stream, written,
 };
 use crate::dialect::{
     Asked, Codec as _, Delivery, Dialect, RequestHead, StreamDecoder as _, StreamEncoder as _, Target,
@@ -240,7 +240,7 @@ fn every_spelling_of_protocol_buffers_is_read() {
     });
     let (request, expected) = (decode(body), decode(camel.clone()));
     let target = Target::unlimited(DIALECT, "gemini-3-pro-preview");
-    assert_eq!(pretty(&Codec::encode_request(&request, &target).body), pretty(&camel));
+    assert_eq!(written(&Codec::encode_request(&request, &target).body), written(&camel));
     assert_eq!(request, expected);
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Codec, DIALECT};
 use crate::dialect::testing::{
     Sample, assert_every_chunk_size, assert_every_cut_ends_legally, assert_request_identity, assert_response_identity,
-    decode_request, decode_stream, fixtures, fold_stream, pretty, recorded, through_own_stream,
+    decode_request, decode_stream, fixtures, fold_stream, recorded, through_own_stream, written,
 };
 use crate::dialect::{Asked, Capabilities, Codec as _, Delivery, Dialect, RequestHead, Sampler, Target};
 use crate::ir::{
@@ -61,7 +61,7 @@ fn a_files_address_comes_out_as_it_went_in_and_others_may_fetch_it() {
     let body = json!({"model": "x", "messages": [{"role": "user", "content": [file]}]});
     let request = Codec::decode_request(body.clone(), &head()).unwrap();
     let home = Codec::encode_request(&request, &Target::unlimited(DIALECT, "x"));
-    assert_eq!((pretty(&home.body), home.losses.header()), (pretty(&body), None));
+    assert_eq!((written(&home.body), home.losses.header()), (written(&body), None));
     let Content::Media(media) = &request.messages[0].parts[0].content else { panic!("{request:?}") };
     assert_eq!(media.source, Source::Url { url: "https://example.com/a.pdf".to_owned(), mime: None });
     // Another's address is one that OpenAI would have to fetch.
@@ -275,7 +275,7 @@ fn a_foreign_conversation_becomes_chats_turns() {
             {"type": "text", "text": "Well?"},
         ]},
     ]});
-    assert_eq!(pretty(&encoded.body), pretty(&expected));
+    assert_eq!(written(&encoded.body), written(&expected));
     assert_eq!(encoded.losses.header().as_deref(), Some("reasoning,messages"));
     assert_eq!(encoded.losses.refusal(), None);
 }

@@ -111,6 +111,9 @@ impl Writer<'_> {
             for (index, message) in &turn.messages {
                 let field = format!("messages[{index}]");
                 let words = self.words(message, &field);
+                if words.is_empty() {
+                    continue;
+                }
                 if in_place {
                     run.words.extend(words);
                 } else {
@@ -178,7 +181,12 @@ impl Writer<'_> {
         }
         // Anthropic takes no prefill that ends in white space.
         if let Some(Value::String(text)) = content.last_mut().and_then(|block| block.get_mut("text")) {
-            text.truncate(text.trim_end().len());
+            let kept = text.trim_end().len();
+            if kept < text.len() {
+                let reason = "ends in white space, which this provider does not take: it is cut off";
+                self.losses.approximated(field, reason);
+            }
+            text.truncate(kept);
         }
         true
     }

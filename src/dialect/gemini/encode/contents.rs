@@ -151,7 +151,7 @@ pub(super) fn foreign(
                 }
                 if number == 0 {
                     system.append(&mut words);
-                } else {
+                } else if !words.is_empty() {
                     let field = format!("messages[{}]", turn.index());
                     writer.losses.approximated(
                         field,
@@ -363,6 +363,8 @@ impl Writer<'_> {
         if media.detail.as_deref().is_some_and(|detail| detail != "auto") {
             self.losses.ignored(format!("{}.detail", field()), DIALECT);
         }
+        // Google's own API refuses `displayName`.
+        adapt::lose_name(media, &field, DIALECT, self.losses);
         let Some(object) = media_to(&named, &part.carry) else {
             self.losses.refused(field(), "is a file of another provider, which Gemini cannot read");
             return None;

@@ -193,6 +193,10 @@ impl Writer<'_> {
                 if !adapt::takes_media(media.kind, &field, self.target, self.losses) {
                     return None;
                 }
+                if matches!(media.source, Source::Text { .. }) {
+                    // It is told as text.
+                    adapt::lose_name(media, &field, DIALECT, self.losses);
+                }
                 let named = Media { name: media.name.clone().or_else(|| default_name(media)), ..media.clone() };
                 let Some(object) = media_part(&named, &Carry::NONE) else {
                     self.losses.refused(field(), "is a medium in a form that Responses does not take");

@@ -81,6 +81,13 @@ pub(super) fn probes() -> Vec<Probe> {
                 json!([{"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,bmVlZGxl"}}]),
             ),
         ),
+        probe(
+            "a file's `filename`",
+            "needle.pdf",
+            asks(
+                json!([{"type": "file", "file": {"filename": "needle.pdf", "file_data": "data:application/pdf;base64,JVBERi0xLjQK"}}]),
+            ),
+        ),
         probe("file, by id", "needle", asks(json!([{"type": "file", "file": {"file_id": "file-needle"}}]))),
         probe(
             "`cache_control` on a part",

@@ -56,6 +56,13 @@ pub(super) fn probes() -> Vec<Probe> {
             ),
         ),
         probe(
+            "a document's `title`",
+            "needle title",
+            asks(
+                json!([{"type": "document", "title": "needle title", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQK"}}]),
+            ),
+        ),
+        probe(
             "document, PDF by URL",
             "needle.pdf",
             asks(json!([{"type": "document", "source": {"type": "url", "url": "https://example.com/needle.pdf"}}])),

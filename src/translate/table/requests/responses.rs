@@ -57,6 +57,13 @@ pub(super) fn probes() -> Vec<Probe> {
             ),
         ),
         probe(
+            "a file's `filename`",
+            "needle.pdf",
+            asks(
+                json!([{"type": "input_file", "filename": "needle.pdf", "file_data": "data:application/pdf;base64,JVBERi0xLjQK"}]),
+            ),
+        ),
+        probe(
             "`input_file`, by URL",
             "needle.pdf",
             asks(json!([{"type": "input_file", "file_url": "https://example.com/needle.pdf"}])),
