@@ -184,7 +184,7 @@ fn a_message_that_holds_nothing_is_named_and_an_empty_text_beside_others_is_not(
     for (empty, is_named) in [
         (json!({"role": "user", "content": ""}), true),
         (json!({"role": "user", "content": [{"type": "text", "text": ""}, {"type": "text", "text": ""}]}), true),
-        (json!({"role": "assistant", "content": null}), true),
+        (json!({"role": "assistant", "content": ""}), true),
         (json!({"role": "system", "content": ""}), false),
         (json!({"role": "user", "content": [{"type": "text", "text": ""}, {"type": "text", "text": "q"}]}), false),
     ] {
