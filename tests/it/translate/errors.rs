@@ -1,5 +1,6 @@
 //! What goes wrong is said in the caller's dialect: by the provider, or by the gateway about what cannot be said there.
 
+use llm_gateway::sandbox::Reply;
 use serde_json::Value;
 
 use super::{Family, MODES, Pair, World, user};
@@ -54,6 +55,28 @@ async fn a_providers_error_comes_in_the_callers_dialect_with_its_sentence() {
                     break;
                 }
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_whole_answer_that_says_that_it_failed_is_an_error_in_the_callers_dialect() {
+    let failed = include_str!("../../fixtures/responses/openai_responses/failed.json");
+    let world = World::new().await;
+    for caller in [Speaker::Chat, Speaker::Messages, Speaker::Gemini] {
+        for (code, said) in [("server_error", 500), ("rate_limit_exceeded", 429)] {
+            let mut failed: Value = serde_json::from_str(failed).unwrap();
+            failed["error"]["code"] = code.into();
+            world.gateway.openai().script().push(Reply::json(200, &failed));
+            // OpenAI has this model at Responses only.
+            let (path, body) = caller.call(&user("gpt-5.1-codex", "Hello"), Mode::Whole);
+            let answer = world.gateway.post(&path, &body).send().await.unwrap();
+            let (got, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+            let expected = status(caller, said);
+            assert_eq!(got, expected, "{caller:?} {code}: {text}");
+            let error = caller.error(got, &serde_json::from_str(&text).unwrap());
+            assert_eq!(error.kind, kind(caller, expected), "{caller:?} {code}: {text}");
+            assert_eq!(error.message, "The model broke down.", "{caller:?} {code}: {text}");
         }
     }
 }
