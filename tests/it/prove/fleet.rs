@@ -9,13 +9,19 @@ use llm_gateway::store::counters::Counters;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use super::load::Estimate;
 use crate::support::binary::{Binary, Ended, Running};
 use crate::support::own_redis::OwnRedis;
 use crate::support::wait;
 
-/// Dollars per million tokens, for the two models of [`super::load::Estimate`].
-const PRICES: &str =
-    "{ 'gpt-4.1-mini' = { input = 0, output = 100 }, 'gpt-4.1' = { input = 0, output = 2.398081536 } }";
+/// What the models of the load cost, as configuration has it: in dollars for a million tokens.
+fn prices() -> String {
+    let priced = [Estimate::OnePercentHigh, Estimate::TwoPercentLow].map(|estimate| {
+        let (model, nano) = estimate.price();
+        format!("'{model}' = {{ input = 0, output = {} }}", NanoUsd(nano))
+    });
+    format!("{{ {} }}", priced.join(", "))
+}
 
 /// Gateways that share a Redis.
 #[derive(Debug)]
@@ -29,11 +35,11 @@ pub(super) struct Fleet {
 impl Fleet {
     /// Starts so many, and blocks until they listen.
     pub(super) fn start(size: usize, redis: Option<&str>, limits: &str) -> Self {
+        let prices = prices();
         let mut settings = vec![
-            ("LLM_GATEWAY__PRICES", PRICES),
+            ("LLM_GATEWAY__PRICES", prices.as_str()),
             ("LLM_GATEWAY__PRODUCTS__LLM_GATEWAY__LIMITS", limits),
             ("LLM_GATEWAY__SERVER__WORKERS", "2"),
-            ("LLM_GATEWAY__TELEMETRY__FORMAT", "json"),
         ];
         settings.extend(redis.map(|url| ("LLM_GATEWAY_REDIS_URL", url)));
         let settings: Vec<_> = settings.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();

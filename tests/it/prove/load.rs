@@ -1,8 +1,9 @@
-//! 64 callers who make calls of a cent as fast as they are let.
+//! 64 callers who make calls of a cent as fast as they are let, and keep their own books: what a call cost they work out
+//! themselves, from the usage in the answer that they got.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use llm_gateway::auth::token::DEVELOPMENT_KEY;
@@ -15,7 +16,7 @@ use crate::support::wait;
 pub(super) const CENT: NanoUsd = NanoUsd(10_000_000);
 pub(super) const DOLLAR: NanoUsd = NanoUsd(1_000_000_000);
 
-/// What a killed gateway may take with it: what was settled since its last batch, 40 ms ago, and a batch under way.
+/// What a killed gateway may take with it: what was answered since its last batch, 40 ms ago, and a batch under way.
 pub(super) const LAST_MOMENTS: Duration = Duration::from_millis(50);
 
 const CALLERS: usize = 64;
@@ -31,6 +32,15 @@ pub(super) enum Estimate {
     TenTimes,
 }
 
+/// What one caller knows of its calls.
+#[derive(Debug)]
+pub(super) struct Books {
+    /// Who it said that it was.
+    pub(super) user: String,
+    /// When each answer came, and what it cost.
+    pub(super) answers: Vec<(Instant, NanoUsd)>,
+}
+
 /// The callers, half of whom call one gateway and half the other.
 #[derive(Debug)]
 pub(super) struct Load<'a> {
@@ -44,7 +54,8 @@ pub(super) struct Load<'a> {
 
 /// What came of a call.
 enum Outcome {
-    Paid(NanoUsd),
+    /// It was answered.
+    Paid { at: Instant, cost: NanoUsd },
     /// The limit is spent.
     Spent,
     /// Calls under way may use it up.
@@ -54,11 +65,28 @@ enum Outcome {
 }
 
 impl Estimate {
+    /// The model, and what a million tokens of its output cost in nano-dollars. Its input costs nothing.
+    pub(super) fn price(self) -> (&'static str, i64) {
+        match self {
+            Self::OnePercentHigh | Self::TenTimes => ("gpt-4.1-mini", 100_000_000_000),
+            Self::TwoPercentLow => ("gpt-4.1", 2_398_081_536),
+        }
+    }
+
+    /// What an answer costs by its own usage, to the nearest nano-dollar.
+    fn cost(self, answer: &str) -> NanoUsd {
+        let answer: Value = serde_json::from_str(answer).unwrap();
+        let tokens = answer["usage"]["completion_tokens"].as_i64().expect("an answer says its usage");
+        let (_, per_million) = self.price();
+        NanoUsd((tokens * per_million + 500_000) / 1_000_000)
+    }
+
     fn body(self, user: &str) -> Value {
-        let (model, tokens, most) = match self {
-            Self::OnePercentHigh => ("gpt-4.1-mini", 100, Some(101)),
-            Self::TwoPercentLow => ("gpt-4.1", 4170, None),
-            Self::TenTimes => ("gpt-4.1-mini", 100, Some(1000)),
+        let (model, _) = self.price();
+        let (tokens, most) = match self {
+            Self::OnePercentHigh => (100, Some(101)),
+            Self::TwoPercentLow => (4170, None),
+            Self::TenTimes => (100, Some(1000)),
         };
         // The sandbox counts a token for each four characters begun.
         let prompt = format!("[[sandbox:delay_ms=20]][[sandbox:say={}]]", "abc ".repeat(tokens - 1) + "done");
@@ -84,7 +112,7 @@ impl<'a> Load<'a> {
             let mut spent = NanoUsd::ZERO;
             loop {
                 match self.call(number, user).await {
-                    Outcome::Paid(cost) => spent += cost,
+                    Outcome::Paid { cost, .. } => spent += cost,
                     Outcome::Spent => return spent,
                     Outcome::NoRoom => {}
                     Outcome::Lost => panic!("a call had no answer"),
@@ -94,20 +122,20 @@ impl<'a> Load<'a> {
         wait::within("the limit to be spent", join_all(callers)).await.into_iter().sum()
     }
 
-    /// Calls until it is stopped, or a gateway is gone; what was answered cost this.
-    pub(super) async fn until_stopped(&self, user: &str) -> NanoUsd {
+    /// Calls until it is stopped, or a gateway is gone, each caller for a user of its own.
+    pub(super) async fn until_stopped(&self) -> Vec<Books> {
         let callers = (0..CALLERS).map(|number| async move {
-            let mut spent = NanoUsd::ZERO;
+            let mut books = Books { user: format!("caller {number}"), answers: Vec::new() };
             while !self.is_over.load(Ordering::SeqCst) {
-                match self.call(number, user).await {
-                    Outcome::Paid(cost) => spent += cost,
+                match self.call(number, &books.user).await {
+                    Outcome::Paid { at, cost } => books.answers.push((at, cost)),
                     Outcome::Lost => break,
                     Outcome::Spent | Outcome::NoRoom => panic!("a call was refused"),
                 }
             }
-            spent
+            books
         });
-        wait::within("the load to be stopped", join_all(callers)).await.into_iter().sum()
+        wait::within("the load to be stopped", join_all(callers)).await
     }
 
     /// Tells the callers to make no more calls.
@@ -136,6 +164,7 @@ impl<'a> Load<'a> {
         let url = format!("{}/v1/chat/completions", self.urls[number % self.urls.len()]);
         let sent = self.client.post(url).bearer_auth(DEVELOPMENT_KEY).json(&self.estimate.body(user)).send().await;
         let Ok(answer) = sent else { return Outcome::Lost };
+        let at = Instant::now();
         let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
         let (status, cost) = (answer.status(), header("x-llm-gateway-cost-usd"));
         if let Some(held) = header("server-timing").as_deref().and_then(limit_ms) {
@@ -144,10 +173,11 @@ impl<'a> Load<'a> {
         let Ok(body) = answer.text().await else { return Outcome::Lost };
         match status.as_u16() {
             200 => {
-                let cost = nano(&cost.expect("a whole answer says what it cost"));
-                assert_eq!(cost, CENT);
+                let worked_out = self.estimate.cost(&body);
+                assert_eq!(worked_out, CENT);
+                assert_eq!(nano(&cost.expect("a whole answer says what it cost")), worked_out);
                 self.paid.fetch_add(1, Ordering::SeqCst);
-                Outcome::Paid(cost)
+                Outcome::Paid { at, cost: worked_out }
             }
             429 if body.contains("is spent") => {
                 self.stop();
@@ -171,24 +201,23 @@ fn nano(dollars: &str) -> NanoUsd {
     NanoUsd::from_usd(dollars.parse().unwrap()).unwrap()
 }
 
-/// What all calls cost that a gateway's log says were settled.
-pub(super) fn settled(log: &str) -> NanoUsd {
-    log.lines().filter_map(cost).sum()
-}
+impl Books {
+    /// What all of its calls cost.
+    pub(super) fn total(&self) -> NanoUsd {
+        self.answers.iter().map(|(_, cost)| *cost).sum()
+    }
 
-/// When they were.
-pub(super) fn settled_when(log: &str) -> Vec<SystemTime> {
-    let lines = log.lines().filter(|line| cost(line).is_some_and(|cost| cost > NanoUsd::ZERO));
-    let moment = |line| humantime::parse_rfc3339(fields(line)?["timestamp"].as_str()?).ok();
-    lines.map(|line| moment(line).unwrap()).collect()
-}
+    /// What those cost that were answered by then.
+    pub(super) fn total_by(&self, then: Instant) -> NanoUsd {
+        self.answers.iter().filter(|(at, _)| *at <= then).map(|(_, cost)| *cost).sum()
+    }
 
-/// The cost that a log line has.
-fn cost(line: &str) -> Option<NanoUsd> {
-    NanoUsd::from_usd(fields(line)?["cost_usd"].as_f64()?)
-}
-
-/// What a log line says; none for lines to people, and for one that was cut off.
-fn fields(line: &str) -> Option<Value> {
-    serde_json::from_str(line).ok()
+    /// The first answer that somebody who has heard of so much did not hear of.
+    pub(super) fn first_beyond(&self, heard: NanoUsd) -> Option<Instant> {
+        let mut sum = NanoUsd::ZERO;
+        self.answers.iter().find_map(|(at, cost)| {
+            sum += *cost;
+            (sum > heard).then_some(*at)
+        })
+    }
 }
