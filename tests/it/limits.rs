@@ -182,6 +182,7 @@ struct Instance {
     limiter: Limiter,
     product: Product,
     config: Config,
+    metrics: Metrics,
 }
 
 /// What an instance at this Redis is configured with.
@@ -204,9 +205,14 @@ impl Instance {
         let product = config.products["llm_gateway"].clone();
         let shared = Arc::new(arc_swap::ArcSwap::from_pointee(config.clone()));
         let counters = Counters::open(&config.redis).unwrap();
-        let limiter = Limiter::start(shared, Clock::system(), Metrics::new().unwrap(), counters);
+        let metrics = Metrics::new().unwrap();
+        let limiter = Limiter::start(shared, Clock::system(), metrics.clone(), counters);
         limiter.join().await;
-        Self { limiter, product, config }
+        Self { limiter, product, config, metrics }
+    }
+
+    fn metrics_page(&self) -> String {
+        String::from_utf8(self.metrics.render(&[]).unwrap()).unwrap()
     }
 
     async fn reserve(&self, user: &str, estimate: NanoUsd) -> Result<Reservation, Fault> {

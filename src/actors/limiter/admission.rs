@@ -23,6 +23,10 @@ const ASK_PATIENCE: Duration = Duration::from_millis(300);
 /// How often a call that waits looks again for what settled elsewhere.
 const LOOK_AGAIN: Duration = Duration::from_millis(60);
 
+/// How long before its deadline it asks the others for the last time; and how long they have to answer then, should this process
+/// be late.
+const LAST_LOOK: Duration = Duration::from_millis(20);
+
 /// Why a call may not go under one limit.
 pub(super) enum Held {
     /// The limit is spent.
@@ -107,16 +111,20 @@ impl Shared {
         // is asked, and a look costs nothing.
         let mut just_asked = deadline.is_some().then_some(kept_out);
         let deadline = deadline.unwrap_or_else(|| self.deadline());
+        let last_look = deadline.checked_sub(LAST_LOOK).unwrap_or(deadline);
         let waiting = self.ledger.wait();
         loop {
+            let begun = Instant::now();
             // Armed before the look, so that what settles in between is not missed.
             let mut armed: Vec<_> = claims.iter().map(|claim| Box::pin(waiting.settled(claim.key))).collect();
             for one in &mut armed {
                 one.as_mut().enable();
             }
-            let looked = match just_asked.take() {
+            let kept_out = just_asked.take();
+            let looks = kept_out.is_none();
+            let looked = match kept_out {
                 Some(claim) => Err((claim, Held::NoRoom)),
-                None => self.take_all(scope, claims, estimate, &mut Some(deadline)).await,
+                None => self.take_all(scope, claims, estimate, &mut Some(deadline.max(begun + LAST_LOOK))).await,
             };
             let claim = match looked {
                 Ok(tightest) => return Ok(tightest),
@@ -127,18 +135,20 @@ impl Shared {
                     claim
                 }
             };
-            if Instant::now() >= deadline {
+            let last = match self.ledger.company() {
+                Company::Alone => deadline,
+                Company::Shared(_) => last_look,
+            };
+            let (was_last, now) = (looks && begun >= last, Instant::now());
+            let again = if was_last { deadline } else { last.min(now + LOOK_AGAIN) };
+            let at = claims.iter().position(|other| other.key == claim.key).unwrap_or(0);
+            let is_settled = match armed.get_mut(at) {
+                Some(one) if now < deadline => timeout_at(again, one.as_mut()).await.is_ok(),
+                Some(_) | None => false,
+            };
+            if was_last && !is_settled {
                 self.metrics.limit(&scope.product, claim.per, LimitEvent::Refused);
                 return Err(Refusal::no_room(&claim, self.headroom(&claim).remaining));
-            }
-            let again = match self.ledger.company() {
-                Company::Alone => deadline,
-                Company::Shared(_) => deadline.min(Instant::now() + LOOK_AGAIN),
-            };
-            let at = claims.iter().position(|other| other.key == claim.key).unwrap_or(0);
-            if let Some(one) = armed.get_mut(at) {
-                // Out of patience is as good as told: the loop looks once more.
-                let _ = timeout_at(again, one.as_mut()).await;
             }
         }
     }
