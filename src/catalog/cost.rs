@@ -136,8 +136,10 @@ pub struct Request {
 pub struct Case {
     /// What it asked for.
     pub request: Request,
-    /// The tier that served it.
-    pub tier: ServiceTier,
+    /// The tier that served it, if the provider said so. OpenAI, Anthropic and Google all do where one was asked for; a server
+    /// that only speaks as they do may not know of tiers, and take the standard price. So the call costs the dearer of that and
+    /// of the tier that was asked for.
+    pub served_in: Option<ServiceTier>,
     /// What it costs where the provider's counts are missing or cannot be.
     pub estimate: NanoUsd,
 }
@@ -241,7 +243,7 @@ impl Tariff {
                     Basis::Listed => Provenance::Computed,
                     Basis::Dearest => Provenance::Default,
                 };
-                Cost::of(self.parts(usage, case.tier), provenance)
+                Cost::of(self.parts_in(usage, case), provenance)
             }
             Some(_) | None => Cost::stand_in(case),
         }
@@ -259,7 +261,7 @@ impl Tariff {
         let room = self.most_output(&case.request).saturating_sub(said);
         usage.input = Some(usage.input.unwrap_or_else(|| self.counted_input(counted.input)));
         usage.output = Some(said + counted.output.min(room));
-        Cost::of(self.parts(&usage, case.tier), Provenance::EstimatedPartial)
+        Cost::of(self.parts_in(&usage, case), Provenance::EstimatedPartial)
     }
 
     /// What a call may cost, before it is made, in the tier that it asks for: its input by size (four bytes a token, never more
@@ -270,6 +272,16 @@ impl Tariff {
         let output = output.saturating_mul(bounds::choices(request));
         let usage = Usage { input: Some(self.counted_input(by_size)), output: Some(output), ..Usage::default() };
         self.parts(&usage, request.tier).sum()
+    }
+
+    /// In the tier that served the call, or the dearest that may have.
+    fn parts_in(&self, usage: &Usage, case: &Case) -> Parts {
+        if let Some(tier) = case.served_in {
+            return self.parts(usage, tier);
+        }
+        let standard = self.parts(usage, ServiceTier::Standard);
+        let asked = self.parts(usage, case.request.tier);
+        if asked.sum() > standard.sum() { asked } else { standard }
     }
 
     /// The sum is rounded once, to the nearest nano-dollar, halves up: each part is what the sum grows by when it is added.

@@ -252,12 +252,11 @@ impl Bill {
         self.tariff.partial(seen.usage.as_ref(), counted, case)
     }
 
-    /// In the tier that served, or the one that was asked for where the provider did not say. What is left of what was reserved
-    /// stands in for counts that cannot be.
+    /// What is left of what was reserved stands in for counts that cannot be.
     fn case(&self, seen: &Seen, reserved: NanoUsd) -> Case {
         Case {
             request: self.request,
-            tier: seen.service_tier.as_deref().map_or(self.request.tier, ServiceTier::from_word),
+            served_in: seen.service_tier.as_deref().map(ServiceTier::from_word),
             estimate: reserved - self.earlier.map_or(NanoUsd::ZERO, |earlier| earlier.amount),
         }
     }

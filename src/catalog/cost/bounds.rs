@@ -96,7 +96,7 @@ mod tests {
 
     fn is_believed(tariff: &Tariff, input: u64, output: u64, request: Request) -> bool {
         let usage = Usage { input: Some(input), output: Some(output), ..Usage::default() };
-        let case = Case { request, tier: ServiceTier::Standard, estimate: NanoUsd(777) };
+        let case = Case { request, served_in: None, estimate: NanoUsd(777) };
         let whole = tariff.cost(Some(&usage), &case);
         let cut = tariff.partial(Some(&usage), Counted { input: 1, output: 1 }, &case);
         let doubted = Cost { amount: NanoUsd(777), parts: None, provenance: Provenance::Default };

@@ -711,7 +711,7 @@ fn usage(dialect: Dialect, wire: &str) -> Usage {
 const ESTIMATE: NanoUsd = NanoUsd(777);
 
 fn case(tier: ServiceTier) -> Case {
-    Case { tier, estimate: ESTIMATE, ..Case::default() }
+    Case { served_in: Some(tier), estimate: ESTIMATE, ..Case::default() }
 }
 
 const STANDARD: ServiceTier = ServiceTier::Standard;
@@ -730,6 +730,43 @@ fn every_row_of_the_table_costs_what_the_price_page_says() {
         let parts = cost.parts.unwrap();
         assert_eq!(parts.sum(), cost.amount, "{} on {}", row.from, row.model);
         assert!([parts.input, parts.output, parts.searches].iter().all(|part| *part >= NanoUsd::ZERO), "{}", row.from);
+    }
+}
+
+#[test]
+fn a_tier_that_nobody_says_is_the_dearer_of_the_standard_one_and_the_one_that_was_asked_for() {
+    for (model, asked, served_in, costs) in [
+        // 1000 x 1.25 + 100 x 10, half of that, and twice.
+        ("gpt-5", "", None, 2_250_000),
+        ("gpt-5", "auto", None, 2_250_000),
+        ("gpt-5", "flex", None, 2_250_000),
+        ("gpt-5", "flex", Some("flex"), 1_125_000),
+        ("gpt-5", "flex", Some("default"), 2_250_000),
+        ("gpt-5", "flex", Some("priority"), 4_500_000),
+        ("gpt-5", "priority", None, 4_500_000),
+        ("gpt-5", "priority", Some("default"), 2_250_000),
+        ("gpt-5", "batch", None, 2_250_000),
+        // The same, and 1.8 times that.
+        ("gemini-2.5-pro", "flex", None, 2_250_000),
+        ("gemini-2.5-pro", "flex", Some("ON_DEMAND_FLEX"), 1_125_000),
+        ("gemini-2.5-pro", "SERVICE_TIER_PRIORITY", None, 4_050_000),
+        // 1000 x 3 + 100 x 15: what Anthropic calls priority is paid for by contract.
+        ("claude-sonnet-4-5", "auto", None, 4_500_000),
+        ("claude-sonnet-4-5", "auto", Some("priority"), 4_500_000),
+        ("claude-sonnet-4-5", "auto", Some("batch"), 2_250_000),
+        // No flex is listed for it: 1000 x 2 + 100 x 8, and 1000 x 3.5 + 100 x 14.
+        ("gpt-4.1", "flex", None, 2_800_000),
+        ("gpt-4.1", "priority", None, 4_900_000),
+    ] {
+        let request = Request { tier: ServiceTier::from_word(asked), ..Request::default() };
+        let case = Case { request, served_in: served_in.map(ServiceTier::from_word), estimate: ESTIMATE };
+        let usage = Usage { input: Some(1_000), output: Some(100), ..Usage::default() };
+        let tariff = tariff(model);
+        let whole = tariff.cost(Some(&usage), &case);
+        assert_eq!(whole.amount, NanoUsd(costs), "{model}, {asked:?}, {served_in:?}");
+        assert_eq!(whole.provenance, Provenance::Computed);
+        let cut = tariff.partial(None, Counted { input: 1_000, output: 100 }, &case);
+        assert_eq!(cut.amount, NanoUsd(costs), "cut: {model}, {asked:?}, {served_in:?}");
     }
 }
 

@@ -93,7 +93,7 @@ async fn spent(gateway: &TestGateway, user: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn the_tier_that_served_is_charged_and_the_one_asked_for_where_nobody_says_it() {
+async fn the_tier_that_served_is_charged_and_the_dearer_one_where_nobody_says_it() {
     let gateway = start().await;
     let usage = |tier: Option<&str>| {
         let mut usage = json!({"promptTokenCount": 1_000, "candidatesTokenCount": 100, "totalTokenCount": 1_100});
@@ -109,6 +109,7 @@ async fn the_tier_that_served_is_charged_and_the_one_asked_for_where_nobody_says
         (Some("priority"), Some("standard"), None, standard),
         (Some("priority"), Some("priority"), None, priority),
         (Some("priority"), None, None, priority),
+        (Some("flex"), None, None, standard),
         (Some("flex"), Some("priority"), Some("flex"), flex),
         (Some("flex"), None, Some("standard"), standard),
     ] {
@@ -126,16 +127,41 @@ async fn the_tier_that_served_is_charged_and_the_one_asked_for_where_nobody_says
 }
 
 #[tokio::test]
-async fn a_stream_that_is_cut_before_it_says_its_tier_costs_what_that_tier_does() {
+async fn a_server_that_speaks_as_openai_does_and_knows_no_tiers_is_charged_at_the_standard_price() {
+    let gateway = start().await;
+    let usage = json!({"prompt_tokens": 1_000, "completion_tokens": 100, "total_tokens": 1_100});
+    let choice = json!({"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"});
+    // 1000 x 1.25 + 100 x 10, half of that, and twice, by a million.
+    for (asked, said, dollars) in [
+        ("flex", None, 0.00225),
+        ("flex", Some("flex"), 0.001125),
+        ("flex", Some("default"), 0.00225),
+        ("priority", None, 0.0045),
+    ] {
+        let mut event = json!({"id": "c", "choices": [choice], "usage": usage});
+        if let Some(tier) = said {
+            event["service_tier"] = json!(tier);
+        }
+        gateway.openai().script().push(Reply::sse().event(&event.to_string()).event("[DONE]"));
+        let (user, answer) = send(&gateway, call("chat", "gpt-5", Some(asked))).await;
+        answer.bytes().await.unwrap();
+        let spent = spent(&gateway, &user).await;
+        assert!((spent - dollars).abs() < 1e-9, "{asked}, {said:?}: {spent}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_before_it_says_its_tier_costs_the_dearer_one() {
     let gateway = start().await;
     let event = json!({"id": "c", "choices": [{"index": 0, "delta": {"content": "four ".repeat(100)}}]}).to_string();
     let mut costs = Vec::new();
-    for tier in [None, Some("priority")] {
+    for (model, tier) in [("gpt-4.1", None), ("gpt-4.1", Some("priority")), ("gpt-5", None), ("gpt-5", Some("flex"))] {
         gateway.openai().script().push(Reply::sse().event(&event).cut());
-        let (user, answer) = send(&gateway, call("chat", "gpt-4.1", tier)).await;
+        let (user, answer) = send(&gateway, call("chat", model, tier)).await;
         answer.bytes().await.unwrap();
         costs.push(spent(&gateway, &user).await);
     }
     // 10 tokens at 2 dollars a million and 108 at 8; or at 3.5 and at 14. The tier's own word is no part of the prompt.
     assert!((costs[0] - 0.000884).abs() < 1e-9 && (costs[1] - 0.001547).abs() < 1e-9, "{costs:?}");
+    assert!((costs[2] - costs[3]).abs() < 1e-9, "{costs:?}");
 }
