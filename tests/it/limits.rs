@@ -178,8 +178,9 @@ const CENT: NanoUsd = NanoUsd(10_000_000);
 const DOLLAR: NanoUsd = NanoUsd(1_000_000_000);
 
 /// One of several instances, as far as limits go.
-struct Instance {
-    limiter: Limiter,
+#[derive(Clone)]
+pub(crate) struct Instance {
+    pub(crate) limiter: Limiter,
     product: Product,
     config: Config,
     metrics: Metrics,
@@ -191,7 +192,8 @@ fn config(redis: &str, more: &[(&str, &str)]) -> Config {
         ("LLM_GATEWAY_REDIS_URL", redis),
         ("LLM_GATEWAY__PRODUCTS__LLM_GATEWAY__LIMITS", "[{ per = 'user', usd = 1, window = '1h' }]"),
     ];
-    let env = env.iter().chain(more).map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    let env = env.iter().filter(|(name, _)| more.iter().all(|(other, _)| other != name));
+    let env = env.chain(more).map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
     Config::load(env, config::Mode::Tool).unwrap().config
 }
 
@@ -201,12 +203,17 @@ impl Instance {
     }
 
     async fn with(redis: &str, more: &[(&str, &str)]) -> Self {
+        Self::at(Clock::system(), redis, more).await
+    }
+
+    /// One by this clock.
+    pub(crate) async fn at(clock: Clock, redis: &str, more: &[(&str, &str)]) -> Self {
         let config = config(redis, more);
         let product = config.products["llm_gateway"].clone();
         let shared = Arc::new(arc_swap::ArcSwap::from_pointee(config.clone()));
         let counters = Counters::open(&config.redis).unwrap();
         let metrics = Metrics::new().unwrap();
-        let limiter = Limiter::start(shared, Clock::system(), metrics.clone(), counters);
+        let limiter = Limiter::start(shared, clock, metrics.clone(), counters);
         limiter.join().await;
         Self { limiter, product, config, metrics }
     }
@@ -215,7 +222,7 @@ impl Instance {
         String::from_utf8(self.metrics.render(&[]).unwrap()).unwrap()
     }
 
-    async fn reserve(&self, user: &str, estimate: NanoUsd) -> Result<Reservation, Fault> {
+    pub(crate) async fn reserve(&self, user: &str, estimate: NanoUsd) -> Result<Reservation, Fault> {
         let claims = self.limiter.claims(&scope(user), &self.product);
         self.limiter.reserve(scope(user), claims, estimate).await.map_err(|refusal| refusal.fault)
     }

@@ -17,6 +17,7 @@ use crate::support::wait;
 mod fleet;
 mod load;
 mod machine;
+mod step;
 
 use fleet::Fleet;
 use load::{Books, CENT, DOLLAR, Estimate, Load};
