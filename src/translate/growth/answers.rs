@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{answer, assert_linear, bytes_of_a_stream, list, stream};
+use super::{answer, assert_linear, assert_linear_to, bytes_of_a_stream, list, stream};
 use crate::dialect::Dialect;
 
 #[test]
@@ -33,6 +33,16 @@ fn a_whole_answer_takes_as_long_as_its_bytes() {
             Dialect::Anthropic,
             &json!({"id": "1", "type": "message", "role": "assistant", "model": "m", "content": blocks, "stop_reason": "end_turn"}),
         );
+    });
+    // Where a place is counted from the beginning of the answer each time, it shows in long texts first.
+    assert_linear_to(6_400, "citations of long texts", |count| {
+        let text = "a".repeat(2_000);
+        let blocks = list(
+            count,
+            |_| json!({"type": "text", "text": text, "citations": [{"type": "web_search_result_location", "url": "https://example.com", "cited_text": "x", "title": "t", "encrypted_index": "e"}]}),
+        );
+        let body = json!({"id": "1", "type": "message", "role": "assistant", "model": "m", "content": blocks, "stop_reason": "end_turn"});
+        answer(Dialect::Anthropic, &body);
     });
     assert_linear("items", |count| {
         let items = list(count, |number| match number % 3 {

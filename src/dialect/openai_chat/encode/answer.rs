@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::messages::call_fields;
 use crate::dialect::openai_chat::{DIALECT, wire};
 use crate::dialect::{Asked, Encoded, Object};
-use crate::ir::{Attach, CallKind, Choice, Content, Losses, Part, Reasoning, Response, Seal, Source, Text, TextKind};
+use crate::ir::{Attach, CallKind, Choice, Content, Losses, Part, Reasoning, Response, Seal, Source, TextKind};
 
 /// Writes an answer.
 pub(in crate::dialect::openai_chat) fn response(response: &Response, asked: &Asked) -> Encoded {
@@ -58,6 +58,8 @@ fn is_own(choice: &Choice) -> bool {
 
 fn put_message(message: &mut Object, choice: &Choice, losses: &mut Losses) {
     let mut content: Option<String> = None;
+    // How long that is, in characters.
+    let mut said = 0;
     let mut refusal: Option<String> = None;
     let mut annotations = Vec::new();
     let mut thoughts: Option<(String, &str)> = None;
@@ -67,13 +69,15 @@ fn put_message(message: &mut Object, choice: &Choice, losses: &mut Losses) {
     for part in &choice.parts {
         match &part.content {
             Content::Text(text) => {
-                let content = content.get_or_insert_default();
-                let told = citations(text, content);
+                let len = characters(&text.text);
+                let cited = text.citations.iter();
+                let told: Vec<Value> = cited.filter_map(|citation| wire::citation_to(citation, said, len)).collect();
                 if told.len() < text.citations.len() {
                     losses.ignored("annotations", DIALECT);
                 }
                 annotations.extend(told);
-                content.push_str(&text.text);
+                content.get_or_insert_default().push_str(&text.text);
+                said = said.saturating_add(len);
             }
             Content::Refusal(words) => refusal.get_or_insert_default().push_str(words),
             Content::ToolCall(call) => {
@@ -127,14 +131,8 @@ fn put_message(message: &mut Object, choice: &Choice, losses: &mut Losses) {
     }
 }
 
-/// The annotations of a text that is about to follow `before`.
-fn citations(text: &Text, before: &str) -> Vec<Value> {
-    if text.citations.is_empty() {
-        return Vec::new();
-    }
-    let count = |text: &str| u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
-    let (offset, len) = (count(before), count(&text.text));
-    text.citations.iter().filter_map(|citation| wire::citation_to(citation, offset, len)).collect()
+fn characters(text: &str) -> u64 {
+    u64::try_from(text.chars().count()).unwrap_or(u64::MAX)
 }
 
 fn put_logprobs(object: &mut Object, choice: &Choice) {
