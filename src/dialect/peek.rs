@@ -198,6 +198,14 @@ impl<'b> Draft<'b> {
         }
     }
 
+    /// Reads `tools`, where that is a list of tools and no more.
+    pub(super) fn tools<'de, M: MapAccess<'de>>(&mut self, map: &mut M) -> Result<(), M::Error> {
+        let mut tools = Tools::default();
+        map.next_value_seed(Each(&mut tools))?;
+        self.peek.runs_tools |= tools.run_by_provider;
+        Ok(())
+    }
+
     /// The first such field is named.
     pub(super) fn stateful(&mut self, field: &'static str) {
         self.peek.stateful.get_or_insert(field);

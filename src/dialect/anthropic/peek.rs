@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::attribution::Attribution;
 use crate::dialect::peek::{
-    Content, Draft, Each, Members, ModelIn, Peek, Shape, Tools, Walk, count, number, read, says_something, text,
+    Content, Draft, Each, Members, ModelIn, Peek, Shape, Walk, count, number, read, says_something, text,
 };
 use crate::fault::Fault;
 
@@ -37,12 +37,7 @@ impl Members for Request<'_> {
                 }
                 return Ok(());
             }
-            "tools" => {
-                let mut tools = Tools::default();
-                map.next_value_seed(Each(&mut tools))?;
-                self.draft.peek.runs_tools |= tools.run_by_provider;
-                return Ok(());
-            }
+            "tools" => return self.draft.tools(map),
             // Their tools are called by Anthropic.
             "mcp_servers" => {
                 let raw: &'de RawValue = map.next_value()?;

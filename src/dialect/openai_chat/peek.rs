@@ -4,8 +4,7 @@ use serde::de::{IgnoredAny, MapAccess};
 use serde_json::value::RawValue;
 
 use crate::dialect::peek::{
-    Content, Draft, Each, Members, ModelIn, Peek, Shape, StreamOptions, Tools, Walk, count, number, read,
-    says_something, text,
+    Content, Draft, Each, Members, ModelIn, Peek, Shape, StreamOptions, Walk, count, number, read, says_something, text,
 };
 use crate::fault::Fault;
 
@@ -52,10 +51,7 @@ impl Members for Request<'_> {
             return Ok(());
         }
         if key == "tools" {
-            let mut tools = Tools::default();
-            map.next_value_seed(Each(&mut tools))?;
-            self.draft.peek.runs_tools |= tools.run_by_provider;
-            return Ok(());
+            return self.draft.tools(map);
         }
         // Searching is no tool here.
         if key == "web_search_options" {
