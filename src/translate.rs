@@ -16,6 +16,8 @@ mod codecs;
 pub mod count;
 mod errors;
 #[cfg(test)]
+mod forms;
+#[cfg(test)]
 mod found;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]

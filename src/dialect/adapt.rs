@@ -1,5 +1,7 @@
 //! What every encoder of requests needs to make a foreign request fit its target.
 
+mod json_tool;
+
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
@@ -12,6 +14,8 @@ use crate::ir::{
     CallKind, Carry, Content, CustomTool, Effort, FunctionTool, Losses, Media, MediaKind, Message, Part, ReasoningAsk,
     Request, Role, Sampling, Severity, Tool, ToolMode, ToolRef, Visibility,
 };
+
+pub use json_tool::JsonTool;
 
 /// The most stop sequences for which the gateway looks itself: each costs a search in every piece of text.
 const STOPS_CUT_HERE: usize = 64;

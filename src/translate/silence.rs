@@ -185,6 +185,9 @@ fn a_message_that_holds_nothing_is_named_and_an_empty_text_beside_others_is_not(
         (json!({"role": "user", "content": ""}), true),
         (json!({"role": "user", "content": [{"type": "text", "text": ""}, {"type": "text", "text": ""}]}), true),
         (json!({"role": "assistant", "content": ""}), true),
+        (json!({"role": "assistant", "content": null}), true),
+        (json!({"role": "assistant"}), true),
+        (json!({"role": "user", "content": []}), true),
         (json!({"role": "system", "content": ""}), false),
         (json!({"role": "user", "content": [{"type": "text", "text": ""}, {"type": "text", "text": "q"}]}), false),
     ] {
@@ -260,15 +263,15 @@ fn what_is_wrong_with_a_tool_is_said_in_its_callers_words() {
 fn a_tool_of_the_callers_keeps_its_name_beside_the_one_that_gives_the_answer() {
     let tool = |name: &str| json!({"type": "function", "function": {"name": name, "parameters": {"type": "object"}}});
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": false});
-    let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": [tool("give_final_answer")],
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": [tool("final_answer")],
         "response_format": {"type": "json_schema", "json_schema": {"name": "r", "schema": schema}}});
     let can = Capabilities { json_beside_tools: false, ..Capabilities::unlimited(GEMINI) };
     let upstream = to(CHAT, &Target { can, ..Target::unlimited(GEMINI, "m") }, &body).unwrap();
     let sent: Value = serde_json::from_slice(&upstream.body).unwrap();
     let declared = sent["tools"][0]["functionDeclarations"].as_array().unwrap();
     let names: Vec<_> = declared.iter().map(|function| function["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["give_final_answer", "give_final_answer_"]);
-    assert_eq!(upstream.adaptions.json_tool.as_deref(), Some("give_final_answer_"));
+    assert_eq!(names, ["final_answer", "final_answer_"]);
+    assert_eq!(upstream.adaptions.json_tool.as_deref(), Some("final_answer_"));
 }
 
 #[test]

@@ -127,8 +127,8 @@ fn limit(can: &mut Capabilities, entry: &Model, dialect: Dialect) {
     can.tools = has(Capability::Tools);
     can.custom_tools &= has(Capability::Reasoning);
     can.structured_output = match (dialect, has(Capability::JsonSchema)) {
-        (Dialect::Anthropic, false) => StructuredOutput::ForcedTool,
-        (Dialect::Anthropic | Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini, _) => {
+        (Dialect::Anthropic | Dialect::OpenAiChat | Dialect::OpenAiResponses, false) => StructuredOutput::ForcedTool,
+        (Dialect::Anthropic | Dialect::OpenAiChat | Dialect::OpenAiResponses, true) | (Dialect::Gemini, _) => {
             StructuredOutput::Native
         }
     };

@@ -26,7 +26,7 @@ pub(super) fn in_request(request: &Request, target: Dialect, losses: &mut Losses
     }
     for (number, message) in request.messages.iter().enumerate() {
         // Whose turn it is may be another than the caller meant. Beside others an empty text says nothing.
-        if !message.role.is_instructions() && !message.parts.is_empty() && message.parts.iter().all(is_empty) {
+        if !message.role.is_instructions() && message.parts.iter().all(is_empty) {
             losses.add(Severity::Ignored, format!("messages[{number}]"), "is empty, and is not sent");
         }
         in_message(message, caller, target, format_args!("messages[{number}]"), losses);

@@ -8,15 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::schema::{self, Adapted, Language, Order};
 use super::{DIALECT, wire};
-use crate::dialect::{Adaptions, EncodedRequest, Object, SchemaStyle, Target, adapt};
-use crate::ir::{
-    AllowedMode, CallKind, FunctionTool, Losses, OutputFormat, Request, Tool, ToolChoice, ToolMode, ToolRef,
-};
+use crate::dialect::adapt::{self, JsonTool};
+use crate::dialect::{Adaptions, EncodedRequest, Object, SchemaStyle, Target};
+use crate::ir::{FunctionTool, Losses, OutputFormat, Request, Tool, ToolChoice, ToolMode};
 
 pub(super) use answer::{lose, part as answer_part, response};
-
-/// The function that gives the answer where a form and functions cannot be asked for together.
-const JSON_TOOL: &str = "give_final_answer";
 
 /// Writes a request.
 pub(super) fn request(request: &Request, target: &Target) -> EncodedRequest {
@@ -143,10 +139,21 @@ fn function(
         losses.ignored(format!("tools[{index}].strict"), DIALECT);
     }
     losses.report_carry(&tool.carry, DIALECT, format_args!("tools[{index}]."), &["type"]);
-    let mut object =
-        Object::new().with("name", names.wire(&tool.name).as_ref()).with_some("description", tool.description.clone());
+    let field = || format!("tools[{index}].parameters");
+    declaration(tool, &names.wire(&tool.name), Order::Unsaid, field, target, losses)
+}
+
+fn declaration(
+    tool: &FunctionTool,
+    name: &str,
+    order: Order,
+    field: impl FnOnce() -> String,
+    target: &Target,
+    losses: &mut Losses,
+) -> Value {
+    let mut object = Object::new().with("name", name).with_some("description", tool.description.clone());
     if let Some(parameters) = &tool.parameters {
-        let adapted = adapted(parameters, target, Order::Unsaid, || format!("tools[{index}].parameters"), losses);
+        let adapted = adapted(parameters, target, order, field, losses);
         let key = match adapted.language {
             Language::OpenApi => "parameters",
             Language::Json => "parametersJsonSchema",
@@ -176,8 +183,7 @@ fn adapted(
     adapted
 }
 
-/// Asks for a form by a function, where Google takes no form beside functions: the model calls others as often as it
-/// likes, and this one in the end.
+/// Asks for a form by a function, where Google takes no form beside functions.
 fn json_by_function(
     request: &Request,
     functions: &mut Vec<Value>,
@@ -186,40 +192,18 @@ fn json_by_function(
     target: &Target,
     losses: &mut Losses,
 ) {
-    let Some(output) = &request.output else { return };
-    let (schema, description) = match &output.format {
-        OutputFormat::Text => return,
-        OutputFormat::JsonSchema { schema: Some(schema), description, .. } => (schema, description.clone()),
-        OutputFormat::JsonSchema { schema: None, .. } | OutputFormat::JsonObject | OutputFormat::Other(_) => {
+    match request.output.as_ref().map(|output| &output.format) {
+        Some(OutputFormat::Text | OutputFormat::JsonSchema { schema: Some(_), .. }) | None => {}
+        Some(OutputFormat::JsonSchema { schema: None, .. } | OutputFormat::JsonObject | OutputFormat::Other(_)) => {
             losses.refused("response_format", "cannot be combined with tools for this model, unless it is a schema");
             return;
         }
-    };
-    let adapted = adapted(schema, target, Order::Said, || "response_format".to_owned(), losses);
-    let mut name = JSON_TOOL.to_owned();
-    while request.tools.iter().any(|tool| tool.name() == name) {
-        name.push('_');
     }
-    let key = match adapted.language {
-        Language::OpenApi => "parameters",
-        Language::Json => "parametersJsonSchema",
-    };
-    let description = description.unwrap_or_else(|| "Gives the final answer to the user.".to_owned());
-    let function = Object::new().with("name", name.as_str()).with("description", description);
-    functions.push(function.with_some(key, adapted.schema).into());
-    adaptions.json_tool = Some(name.clone());
-    let mode = choice.take().map_or(ToolMode::Auto, |choice| choice.mode);
-    let this = ToolRef { kind: CallKind::Function, name };
-    let mode = match mode {
-        ToolMode::None => ToolMode::Named(this),
-        ToolMode::Allowed { mode: AllowedMode::Auto, mut tools } => {
-            tools.push(this);
-            ToolMode::Allowed { mode: AllowedMode::Required, tools }
-        }
-        ToolMode::Auto | ToolMode::Required | ToolMode::Provider(_) => ToolMode::Required,
-        forced @ (ToolMode::Named(_) | ToolMode::Allowed { mode: AllowedMode::Required, .. }) => forced,
-    };
-    *choice = Some(ToolChoice::new(mode));
+    let Some(by_tool) = JsonTool::of(request, target, adaptions, losses) else { return };
+    let JsonTool { tool, choice: must } = by_tool;
+    let field = || "response_format".to_owned();
+    functions.push(declaration(&tool, &tool.name, Order::Said, field, target, losses));
+    *choice = Some(must);
 }
 
 /// Keeps what is an object.

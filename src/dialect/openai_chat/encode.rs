@@ -6,8 +6,9 @@ mod messages;
 use serde_json::Value;
 
 use super::{DIALECT, wire};
-use crate::dialect::{Adaptions, EncodedRequest, Object, OutputTokensField, ReasoningStyle, Target, adapt};
-use crate::ir::{Effort, Losses, Request, Sampling, Tool, Visibility};
+use crate::dialect::adapt::{self, JsonTool};
+use crate::dialect::{Adaptions, EncodedRequest, Object, OutputTokensField, ReasoningStyle, Target};
+use crate::ir::{CallKind, Effort, Losses, Request, Sampling, Tool, ToolRef, Visibility};
 
 pub(super) use answer::{reasoning_detail, response};
 
@@ -30,8 +31,9 @@ pub(super) fn request(request: &Request, target: &Target) -> EncodedRequest {
         messages::own(&request.messages)
     };
     body.put("messages", list);
-    offer_tools(&mut body, request, target, &mut names, &mut losses);
     let mut adaptions = Adaptions::default();
+    let by_tool = if foreign { JsonTool::for_schema(request, target, &mut adaptions, &mut losses) } else { None };
+    offer_tools(&mut body, request, by_tool.as_ref(), target, &mut names, &mut losses);
     if foreign {
         foreign_parameters(&mut body, request, target, &mut adaptions, &mut losses);
     } else {
@@ -153,6 +155,7 @@ fn foreign_parameters(
     }
     if let Some(output) = &request.output {
         match wire::output_to(output) {
+            Some(_) if adaptions.json_tool.is_some() => {}
             Some(format) => body.put("response_format", format),
             None => losses.refused("response_format", format!("has a form that does not exist in {DIALECT}")),
         }
@@ -167,6 +170,7 @@ fn foreign_parameters(
 fn offer_tools(
     body: &mut Object,
     request: &Request,
+    by_tool: Option<&JsonTool>,
     target: &Target,
     names: &mut adapt::ToolNames,
     losses: &mut Losses,
@@ -182,14 +186,21 @@ fn offer_tools(
             None => list.extend(tool(offered, index, request.is_foreign_to(DIALECT), target, names, losses)),
         }
     }
+    list.extend(by_tool.map(|by_tool| function(&by_tool.tool, request.tools.len(), names, losses)));
     let foreign = request.is_foreign_to(DIALECT);
     // OpenAI refuses a choice where there is nothing to choose from.
     let is_empty = list.is_empty();
     if !is_empty {
         body.put("tools", list);
     }
-    let Some(choice) = request.tool_choice.as_ref().filter(|_| !(foreign && is_empty)) else { return };
-    let mut name = |name: &str| if foreign { names.wire(name).into_owned() } else { name.to_owned() };
+    let choice = by_tool.map(|by_tool| &by_tool.choice).or(request.tool_choice.as_ref());
+    let Some(choice) = choice.filter(|_| !(foreign && is_empty)) else { return };
+    let mut name = |tool: &ToolRef| match foreign {
+        false => (tool.kind, tool.name.clone()),
+        true => {
+            (if target.can.custom_tools { tool.kind } else { CallKind::Function }, names.wire(&tool.name).into_owned())
+        }
+    };
     body.put_some("tool_choice", wire::tool_choice_to(choice, &mut name));
 }
 

@@ -54,9 +54,10 @@ fn tool_ref_from(value: &Value) -> Option<ToolRef> {
     (details.len() == 1 && value.as_object()?.len() == 2).then_some(ToolRef { kind, name })
 }
 
-fn tool_ref_to(reference: &ToolRef, name: &mut impl FnMut(&str) -> String) -> Value {
-    let kind = kind_to(reference.kind);
-    json!({"type": kind, kind: {"name": name(&reference.name)}})
+fn tool_ref_to(reference: &ToolRef, name: &mut impl FnMut(&ToolRef) -> (CallKind, String)) -> Value {
+    let (kind, name) = name(reference);
+    let kind = kind_to(kind);
+    json!({"type": kind, kind: {"name": name}})
 }
 
 /// Reads `tool_choice`.
@@ -83,7 +84,10 @@ fn allowed_from(value: &Value) -> Option<ToolMode> {
 }
 
 /// Writes `tool_choice`; `name` gives a tool's name as it is sent. `None` for another dialect's own form.
-pub(super) fn tool_choice_to(choice: &ToolChoice, name: &mut impl FnMut(&str) -> String) -> Option<Value> {
+pub(super) fn tool_choice_to(
+    choice: &ToolChoice,
+    name: &mut impl FnMut(&ToolRef) -> (CallKind, String),
+) -> Option<Value> {
     match &choice.mode {
         ToolMode::Auto => Some(json!("auto")),
         ToolMode::None => Some(json!("none")),

@@ -9,7 +9,8 @@ mod tools;
 use serde_json::{Value, json};
 
 use super::{DIALECT, wire};
-use crate::dialect::{Adaptions, EncodedRequest, Object, ReasoningStyle, Target, adapt};
+use crate::dialect::adapt::{self, JsonTool};
+use crate::dialect::{Adaptions, EncodedRequest, Object, ReasoningStyle, Target};
 use crate::ir::{
     Budget, Effort, Losses, Message, Part, ReasoningAsk, Request, Sampling, ThinkingMode, Tool, Visibility,
 };
@@ -101,7 +102,8 @@ fn foreign_request(request: &Request, target: &Target) -> EncodedRequest {
     let (instructions, items) = foreign::conversation(request, target, &mut names, &mut losses);
     body.put_some("instructions", instructions);
     body.put("input", items);
-    let offered = tools::foreign(request, target, &mut names, &mut losses);
+    let by_tool = JsonTool::for_schema(request, target, &mut adaptions, &mut losses);
+    let offered = tools::foreign(request, by_tool.as_ref(), target, &mut names, &mut losses);
     // OpenAI refuses a choice where there is nothing to choose from.
     if !offered.is_empty() {
         body.put("tools", offered);
@@ -109,8 +111,8 @@ fn foreign_request(request: &Request, target: &Target) -> EncodedRequest {
             let kind = if target.can.custom_tools { reference.kind } else { crate::ir::CallKind::Function };
             (kind, names.wire(&reference.name).into_owned())
         };
-        let choice = request.tool_choice.as_ref().and_then(|choice| wire::tool_choice_to(choice, &mut name));
-        body.put_some("tool_choice", choice);
+        let choice = by_tool.as_ref().map(|by_tool| &by_tool.choice).or(request.tool_choice.as_ref());
+        body.put_some("tool_choice", choice.and_then(|choice| wire::tool_choice_to(choice, &mut name)));
     }
     let sampling = adapt::sampling(&request.sampling, &target.can, &mut losses);
     shared_parameters(&mut body, request, &sampling);
@@ -125,7 +127,7 @@ fn foreign_request(request: &Request, target: &Target) -> EncodedRequest {
         body.put("stream", true);
     }
     let thinks = think(&mut body, request, target, &mut losses);
-    put_text(&mut body, request, &mut losses);
+    put_text(&mut body, request, &adaptions, &mut losses);
     put_include(&mut body, request, thinks);
     // Other dialects' callers do not know of answers that are kept.
     body.put("store", request.store.unwrap_or(false));
@@ -195,10 +197,11 @@ fn summary(ask: &ReasoningAsk) -> Option<&'static str> {
     }
 }
 
-fn put_text(body: &mut Object, request: &Request, losses: &mut Losses) {
+fn put_text(body: &mut Object, request: &Request, adaptions: &Adaptions, losses: &mut Losses) {
     let mut text = Object::new();
     if let Some(output) = &request.output {
         match wire::output_to(output, Some("response")) {
+            Some(_) if adaptions.json_tool.is_some() => {}
             Some(format) => text.put("format", format),
             None => losses.refused("response_format", format!("has a form that does not exist in {DIALECT}")),
         }

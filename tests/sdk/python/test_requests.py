@@ -31,22 +31,22 @@ SENT = ("sdk_", "claude_code", "codex.json", "plain")
 # What no other dialect, or not this one, can say without changing its meaning.
 REFUSED = {
     "anthropic/blocks.json": dict.fromkeys(PROVIDERS, "tools[0]"),
-    "anthropic/every_parameter.json": dict.fromkeys(PROVIDERS, "mcp_servers"),
+    "anthropic/container.json": dict.fromkeys(PROVIDERS, "container"),
+    "anthropic/mcp_servers.json": dict.fromkeys(PROVIDERS, "mcp_servers"),
     "anthropic/tool_loop.json": dict.fromkeys(PROVIDERS, "messages[2].content[3]"),
-    "gemini/every_parameter.json": {
-        "anthropic": "generationConfig.candidateCount",
-        "openai_chat": "cachedContent",
-        "openai_responses": "generationConfig.candidateCount",
-    },
+    "gemini/cached_content.json": dict.fromkeys(PROVIDERS, "cachedContent"),
     "gemini/media.json": {
         "anthropic": "contents[0].parts[3]",
         "openai_chat": "contents[0].parts[5]",
         "openai_responses": "contents[0].parts[5]",
     },
+    "gemini/pictures.json": dict.fromkeys(["anthropic", "openai_responses"], "generationConfig.responseModalities"),
     "gemini/sdk_audio.json": {"anthropic": "contents[0].parts[1]"},
+    "gemini/several_answers.json": dict.fromkeys(
+        ["anthropic", "openai_responses"], "generationConfig.candidateCount"
+    ),
     "gemini/tool_loop.json": dict.fromkeys(PROVIDERS, "tools[1]"),
     "gemini/words.json": dict.fromkeys(PROVIDERS, "generationConfig.responseMimeType"),
-    "openai_chat/every_parameter.json": {"anthropic": "n", "openai_responses": "n"},
     "openai_chat/media.json": {
         "anthropic": "messages[0].content[3]",
         "gemini": "messages[0].content[5]",
@@ -54,6 +54,7 @@ REFUSED = {
     },
     "openai_chat/older_forms.json": dict.fromkeys(PROVIDERS, "web_search_options"),
     "openai_chat/sdk_audio.json": {"anthropic": "messages[0].content[1]"},
+    "openai_chat/several_answers.json": {"anthropic": "n", "openai_responses": "n"},
     "openai_chat/tool_loop.json": dict.fromkeys(PROVIDERS, "tools[2]"),
     "openai_responses/allowed_hosted.json": dict.fromkeys(PROVIDERS, "tools[0]"),
     "openai_responses/conversation.json": dict.fromkeys(PROVIDERS, "input[17]"),

@@ -3,15 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{messages, schema, thinking};
+use crate::dialect::adapt::{self, JsonTool};
 use crate::dialect::anthropic::{DIALECT, wire};
-use crate::dialect::{Adaptions, EncodedRequest, Object, StructuredOutput, Target, adapt};
+use crate::dialect::{Adaptions, EncodedRequest, Object, StructuredOutput, Target};
 use crate::ir::{
-    CallKind, CustomTool, Effort, FunctionTool, Losses, Output, OutputFormat, Request, Severity, Tool, ToolChoice,
-    ToolMode, ToolRef,
+    CustomTool, Effort, FunctionTool, Losses, OutputFormat, Request, Severity, Tool, ToolChoice, ToolMode,
 };
 
-/// The name of the tool whose arguments are the answer's JSON.
-const JSON_TOOL: &str = "json_response";
 /// The longest `metadata.user_id`, in characters (Anthropic's reference).
 const USER_ID_MAX: usize = 256;
 
@@ -179,16 +177,7 @@ fn output(
 ) -> Option<Value> {
     let output = request.output.as_ref()?;
     losses.report_carry(&output.carry, DIALECT, "", &["type"]);
-    let (description, schema) = match &output.format {
-        OutputFormat::Text => return None,
-        OutputFormat::JsonObject => (None, None),
-        OutputFormat::JsonSchema { description, schema, .. } => (description.as_deref(), schema.as_ref()),
-        OutputFormat::Other(_) => {
-            losses.refused("response_format", format!("has a form that does not exist in {DIALECT}"));
-            return None;
-        }
-    };
-    if let Some(schema) = schema
+    if let OutputFormat::JsonSchema { schema: Some(schema), .. } = &output.format
         && target.can.structured_output == StructuredOutput::Native
         && let Some(adapted) = schema::strict(schema)
     {
@@ -198,45 +187,11 @@ fn output(
         }
         return Some(json!({"type": "json_schema", "schema": adapted.schema}));
     }
-    force_json(request, output, description, schema, offer, adaptions, losses);
+    let JsonTool { tool, choice } = JsonTool::of(request, target, adaptions, losses)?;
+    let input = schema::plain(tool.parameters.as_ref()).schema;
+    offer.tools.push(json!({"name": tool.name, "description": tool.description, "input_schema": input}));
+    offer.choice = Some(choice);
     None
-}
-
-fn force_json(
-    request: &Request,
-    output: &Output,
-    description: Option<&str>,
-    schema: Option<&Value>,
-    offer: &mut Offer,
-    adaptions: &mut Adaptions,
-    losses: &mut Losses,
-) {
-    let kind = schema.and_then(|schema| schema.get("type")).and_then(Value::as_str);
-    if kind.is_some_and(|kind| kind != "object") {
-        losses.refused("response_format", "must be a schema of type object for this model");
-        return;
-    }
-    let mut name = JSON_TOOL.to_owned();
-    while request.tools.iter().any(|tool| tool.name() == name) {
-        name.push('_');
-    }
-    let input = match (schema, &output.format) {
-        (Some(schema), _) => schema::plain(Some(schema)).schema,
-        (None, _) => json!({"type": "object", "additionalProperties": true}),
-    };
-    let about = description.unwrap_or("Give the whole answer as the input of this tool.");
-    offer.tools.push(json!({"name": name, "description": about, "input_schema": input}));
-    let reference = ToolRef { kind: CallKind::Function, name: name.clone() };
-    let mode = match offer.choice.as_ref().map(|choice| &choice.mode) {
-        Some(forced @ ToolMode::Named(_)) => forced.clone(),
-        _ if offer.tools.len() == 1 => ToolMode::Named(reference),
-        Some(ToolMode::None) => ToolMode::Named(reference),
-        Some(ToolMode::Auto | ToolMode::Required | ToolMode::Allowed { .. } | ToolMode::Provider(_)) | None => {
-            ToolMode::Required
-        }
-    };
-    offer.choice = Some(ToolChoice::new(mode));
-    adaptions.json_tool = Some(name);
 }
 
 /// Stop sequences. Anthropic refuses blank ones: those are looked for here.

@@ -213,12 +213,12 @@ fn json_comes_by_output_config_or_by_a_tool_that_must_be_called() {
     assert_eq!((native.adaptions.json_tool, native.losses.is_empty()), (None, true));
 
     let forced = ask(format(&schema), Vec::new(), StructuredOutput::ForcedTool);
-    assert_eq!(forced.adaptions.json_tool.as_deref(), Some("json_response"));
+    assert_eq!(forced.adaptions.json_tool.as_deref(), Some("final_answer"));
     assert_eq!(forced.body["tools"][0]["input_schema"], schema);
-    assert_eq!(forced.body["tool_choice"], json!({"type": "tool", "name": "json_response"}));
+    assert_eq!(forced.body["tool_choice"], json!({"type": "tool", "name": "final_answer"}));
 
-    let any = ask(OutputFormat::JsonObject, vec![function("json_response", schema)], StructuredOutput::Native);
-    assert_eq!(any.adaptions.json_tool.as_deref(), Some("json_response_"));
+    let any = ask(OutputFormat::JsonObject, vec![function("final_answer", schema)], StructuredOutput::Native);
+    assert_eq!(any.adaptions.json_tool.as_deref(), Some("final_answer_"));
     assert_eq!(any.body["tool_choice"], json!({"type": "any"}));
 
     let list = ask(format(&json!({"type": "array"})), Vec::new(), StructuredOutput::ForcedTool);

@@ -358,9 +358,9 @@ fn a_form_of_the_answer_is_a_schema_or_one_more_function() {
     older.can.json_beside_tools = false;
     let encoded = Codec::encode_request(&request, &older);
     assert_eq!(encoded.body.get("generationConfig"), None);
-    assert_eq!(encoded.body["tools"][0]["functionDeclarations"][1]["name"], "give_final_answer");
+    assert_eq!(encoded.body["tools"][0]["functionDeclarations"][1]["name"], "final_answer");
     assert_eq!(encoded.body["toolConfig"]["functionCallingConfig"], json!({"mode": "ANY"}));
-    let expected = Adaptions { json_tool: Some("give_final_answer".to_owned()), ..Adaptions::default() };
+    let expected = Adaptions { json_tool: Some("final_answer".to_owned()), ..Adaptions::default() };
     assert_eq!(encoded.adaptions, expected);
 }
 

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::dialect::adapt::{self, JsonTool};
 use crate::dialect::openai_responses::{DIALECT, namespace};
-use crate::dialect::{Object, Target, adapt};
+use crate::dialect::{Object, Target};
 use crate::ir::{Carry, CustomTool, FunctionTool, Losses, Request, Tool};
 
 /// Tools that came in this dialect, namespaces put together again. Those that came in the middle of the input are not among
@@ -73,9 +74,10 @@ fn own_tool(tool: &Tool) -> Option<Value> {
     }
 }
 
-/// Tools of another dialect's request.
+/// Tools of another dialect's request, and the one that gives its answer.
 pub(super) fn foreign(
     request: &Request,
+    by_tool: Option<&JsonTool>,
     target: &Target,
     names: &mut adapt::ToolNames,
     losses: &mut Losses,
@@ -86,7 +88,9 @@ pub(super) fn foreign(
         Tool::Custom(tool) => Some(function(&adapt::custom_as_function(tool), index, names, losses)),
         Tool::Provider(tool) => tool.original.for_dialect(DIALECT).cloned(),
     });
-    tools.collect()
+    let mut tools: Vec<Value> = tools.collect();
+    tools.extend(by_tool.map(|by_tool| function(&by_tool.tool, request.tools.len(), names, losses)));
+    tools
 }
 
 fn function(tool: &FunctionTool, index: usize, names: &mut adapt::ToolNames, losses: &mut Losses) -> Value {
