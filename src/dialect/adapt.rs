@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
-use serde_json::{Number, Value, json};
+use serde_json::{Map, Number, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Adaptions, Capabilities, Dialect, Sampler, Target};
@@ -247,6 +247,16 @@ pub fn sampling(asked: &Sampling, can: &Capabilities, losses: &mut Losses) -> Sa
         sampling.temperature = Number::from_f64(max);
     }
     sampling
+}
+
+/// The labels of a request for OpenAI, which takes texts only.
+pub fn labels(request: &Request, target: Dialect, losses: &mut Losses) -> Option<Map<String, Value>> {
+    let labels = request.metadata.as_ref().filter(|labels| !labels.is_empty())?;
+    if labels.values().all(Value::is_string) {
+        return Some(labels.clone());
+    }
+    losses.ignored("metadata", target);
+    None
 }
 
 /// The most output tokens, clamped to what the model gives.

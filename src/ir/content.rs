@@ -372,6 +372,14 @@ impl Content {
 }
 
 impl Citation {
+    /// The same, counted from the beginning of a text with so many characters before it. What stands before has no stretch in
+    /// that text: it is where the text begins, and empty.
+    #[must_use]
+    pub fn after(mut self, before: u64) -> Self {
+        self.span = self.span.map(|(start, end)| (start.saturating_sub(before), end.saturating_sub(before)));
+        self
+    }
+
     /// About how much memory it takes, in bytes.
     pub fn size(&self) -> usize {
         let texts = [&self.url, &self.title, &self.cited_text];

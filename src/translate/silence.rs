@@ -176,6 +176,17 @@ fn white_space_that_a_provider_refuses_is_reported() {
 }
 
 #[test]
+fn labels_and_modalities_that_openai_refuses_are_reported_or_refused() {
+    let labelled = json!({"model": "m", "max_tokens": 99, "metadata": {"user_id": "u", "later": 1}, "messages": [{"role": "user", "content": "x"}]});
+    let pictures = json!({"contents": [{"role": "user", "parts": [{"text": "x"}]}], "generationConfig": {"responseModalities": ["TEXT", "IMAGE"]}});
+    for provider in [CHAT, RESPONSES] {
+        let target = Target::unlimited(provider, "m");
+        assert_eq!(lost(MESSAGES, &target, &labelled), ["metadata"], "{provider}");
+        assert_eq!(lost(GEMINI, &target, &pictures), ["generationConfig.responseModalities"], "{provider}");
+    }
+}
+
+#[test]
 fn a_message_that_holds_nothing_is_named_and_an_empty_text_beside_others_is_not() {
     let chat = |middle: Value| {
         json!({"model": "m", "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}, middle,
@@ -194,6 +205,19 @@ fn a_message_that_holds_nothing_is_named_and_an_empty_text_beside_others_is_not(
         for target in others(CHAT) {
             let lost = lost(CHAT, &target, &chat(empty.clone()));
             assert_eq!(lost.iter().any(|field| field == "messages[2]"), is_named, "{empty} to {}", target.dialect);
+        }
+    }
+    let (user, model) = (json!({"role": "user", "content": "x"}), json!({"role": "assistant", "content": []}));
+    let messages = json!({"model": "m", "max_tokens": 9, "messages": [user, model, user]});
+    let items = json!({"model": "m", "input": [user, {"type": "message", "role": "assistant", "content": []}, user]});
+    let contents = json!({"contents": [{"role": "user", "parts": [{"text": "x"}]}, {"role": "model", "parts": []},
+        {"role": "user", "parts": [{"text": "x"}]}]});
+    for (caller, body, name) in
+        [(MESSAGES, messages, "messages[1]"), (RESPONSES, items, "input[1]"), (GEMINI, contents, "contents[1]")]
+    {
+        for target in others(caller) {
+            let lost = lost(caller, &target, &body);
+            assert!(lost.iter().any(|field| field == name), "{caller} to {}: {lost:?}", target.dialect);
         }
     }
 }

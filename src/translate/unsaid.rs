@@ -26,10 +26,18 @@ pub(super) fn in_request(request: &Request, target: Dialect, losses: &mut Losses
     }
     for (number, message) in request.messages.iter().enumerate() {
         // Whose turn it is may be another than the caller meant. Beside others an empty text says nothing.
-        if !message.role.is_instructions() && message.parts.iter().all(is_empty) {
+        if !message.role.is_instructions() && message.parts.iter().all(is_empty) && is_said(message, caller) {
             losses.add(Severity::Ignored, format!("messages[{number}]"), "is empty, and is not sent");
         }
         in_message(message, caller, target, format_args!("messages[{number}]"), losses);
+    }
+}
+
+/// Whether somebody said it. An item of Responses that is no message and has no parts stood for the seal of another one.
+fn is_said(message: &Message, caller: Dialect) -> bool {
+    match caller {
+        Dialect::OpenAiChat | Dialect::Anthropic | Dialect::Gemini => true,
+        Dialect::OpenAiResponses => !message.parts.is_empty() || message.carry.has_note(caller, "own"),
     }
 }
 

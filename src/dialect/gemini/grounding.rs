@@ -47,6 +47,14 @@ impl<'t> Measure<'t> {
         u64::try_from(count).unwrap_or(u64::MAX)
     }
 
+    /// Whether a segment's words stand where it says.
+    fn has(&self, segment: &Value) -> bool {
+        let place = |key: &str| segment.get(key).and_then(Value::as_u64).and_then(|byte| usize::try_from(byte).ok());
+        let (start, Some(end)) = (place("startIndex").unwrap_or(0), place("endIndex")) else { return false };
+        let words = segment.get("text").and_then(Value::as_str);
+        words.is_some_and(|words| self.text.get(start..end) == Some(words))
+    }
+
     fn byte_of(&self, char: u64) -> u64 {
         let char = usize::try_from(char).unwrap_or(usize::MAX);
         let end = self.text.len();
@@ -62,16 +70,41 @@ fn is_start(byte: u8) -> bool {
     byte & 0xc0 != 0x80
 }
 
-/// Reads the citations of a text: from `groundingMetadata` and from `citationMetadata`.
-pub(super) fn citations_from(grounding: Option<&Value>, cited: Option<&Value>, text: &str) -> Vec<Citation> {
-    let measure = Measure::of(text);
+/// The texts in which Google may count, each with its place among the parts, where it has one.
+#[derive(Debug)]
+pub(super) struct Texts<'t>(Vec<(Option<usize>, Measure<'t>)>);
+
+impl<'t> Texts<'t> {
+    /// These texts, in the order of their places.
+    pub(super) fn of(texts: impl IntoIterator<Item = (Option<usize>, &'t str)>) -> Self {
+        Self(texts.into_iter().map(|(place, text)| (place, Measure::of(text))).collect())
+    }
+
+    /// Which text a segment is of, and its stretch there: the one whose place it says; where it says none, the last, unless
+    /// its words stand in the first (protocol buffers leave zeros out).
+    fn span(&self, segment: &Value) -> (usize, Option<(u64, u64)>) {
+        let part = segment.get("partIndex").and_then(Value::as_u64).and_then(|part| usize::try_from(part).ok());
+        let said = part.and_then(|part| self.0.binary_search_by_key(&Some(part), |(place, _)| *place).ok());
+        let last = self.0.len().saturating_sub(1);
+        let has_words = |text: usize| self.0.get(text).is_some_and(|(_, measure)| measure.has(segment));
+        let text = said.unwrap_or(if !has_words(last) && has_words(0) { 0 } else { last });
+        (text, self.0.get(text).and_then(|(_, measure)| span_from(segment, measure)))
+    }
+}
+
+/// Reads the citations of an answer, from `groundingMetadata` and from `citationMetadata`: each with the number of its text.
+pub(super) fn citations_from(
+    grounding: Option<&Value>,
+    cited: Option<&Value>,
+    texts: &Texts<'_>,
+) -> Vec<(usize, Citation)> {
     let mut citations = Vec::new();
     let list = |value: Option<&'_ Value>, key: &str| -> Vec<Value> {
         value.and_then(|value| value.get(key)).and_then(Value::as_array).cloned().unwrap_or_default()
     };
     let chunks = list(grounding, "groundingChunks");
     for support in list(grounding, "groundingSupports") {
-        let span = support.get("segment").and_then(|segment| span_from(segment, &measure));
+        let (text, span) = texts.span(support.get("segment").unwrap_or(&Value::Null));
         for index in list(Some(&support), "groundingChunkIndices") {
             let place = index.as_u64().and_then(|index| usize::try_from(index).ok());
             let Some(chunk) = place.and_then(|place| chunks.get(place)) else { continue };
@@ -81,7 +114,7 @@ pub(super) fn citations_from(grounding: Option<&Value>, cited: Option<&Value>, t
             };
             let said = |key: &str| source.get(key).and_then(Value::as_str).map(str::to_owned);
             let (url, title, cited_text) = (said("uri"), said("title"), said("text"));
-            citations.push(Citation { url, title, cited_text, span, original: None });
+            citations.push((text, Citation { url, title, cited_text, span, original: None }));
         }
     }
     let sources = match list(cited, "citationSources") {
@@ -90,8 +123,9 @@ pub(super) fn citations_from(grounding: Option<&Value>, cited: Option<&Value>, t
     };
     for source in sources {
         let said = |key: &str| source.get(key).and_then(Value::as_str).map(str::to_owned);
-        let span = span_from(&source, &measure);
-        citations.push(Citation { url: said("uri"), title: said("title"), cited_text: None, span, original: None });
+        let (text, span) = texts.span(&source);
+        let citation = Citation { url: said("uri"), title: said("title"), cited_text: None, span, original: None };
+        citations.push((text, citation));
     }
     citations
 }
@@ -193,6 +227,21 @@ mod tests {
         grounding.add(&citations, text, Some(0), 0);
         let written = grounding.finish().unwrap_or_default();
         assert_eq!(written["groundingSupports"][0]["segment"]["text"], "aus Köln.");
-        assert_eq!(citations_from(Some(&written), None, text), citations);
+        let read = |texts: &[(Option<usize>, &str)]| citations_from(Some(&written), None, &Texts::of(texts.to_vec()));
+        let of_text = |number: usize| citations.clone().map(|citation| (number, citation)).to_vec();
+        assert_eq!(read(&[(Some(0), text)]), of_text(0));
+        assert_eq!(read(&[(Some(0), text), (Some(2), "A text behind it, which is longer.")]), of_text(0));
+    }
+
+    #[test]
+    fn a_segment_without_a_part_is_of_the_last_text_unless_its_words_are_in_the_first() {
+        let said = |words: &str| {
+            let segment = json!({"startIndex": 0, "endIndex": 3, "text": words});
+            json!({"groundingChunks": [{"web": {"uri": "https://a.example"}}],
+                "groundingSupports": [{"segment": segment, "groundingChunkIndices": [0]}]})
+        };
+        let texts = Texts::of([(Some(0), "One."), (Some(3), "Two.")]);
+        let of = |words: &str| citations_from(Some(&said(words)), None, &texts)[0].0;
+        assert_eq!((of("One"), of("Two"), of("Six")), (0, 1, 1));
     }
 }

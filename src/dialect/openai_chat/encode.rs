@@ -12,6 +12,9 @@ use crate::ir::{CallKind, Effort, Losses, Request, Sampling, Tool, ToolRef, Visi
 
 pub(super) use answer::{reasoning_detail, response};
 
+/// In what OpenAI's models answer.
+const MODALITIES: [&str; 2] = ["text", "audio"];
+
 /// Writes a request.
 pub(super) fn request(request: &Request, target: &Target) -> EncodedRequest {
     let mut losses = Losses::new();
@@ -63,7 +66,6 @@ fn shared_parameters(body: &mut Object, request: &Request, sampling: &Sampling) 
     body.put_some("safety_identifier", request.safety_identifier.clone());
     body.put_some("prompt_cache_key", request.prompt_cache_key.clone());
     body.put_some("prompt_cache_retention", request.prompt_cache_retention.clone());
-    body.put_some("metadata", request.metadata.clone());
     body.put_some("store", request.store);
     if !request.modalities.is_empty() {
         body.put("modalities", request.modalities.clone());
@@ -78,6 +80,7 @@ fn shared_parameters(body: &mut Object, request: &Request, sampling: &Sampling) 
 
 fn own_parameters(body: &mut Object, request: &Request) {
     body.put_some("parallel_tool_calls", request.parallel_tool_calls);
+    body.put_some("metadata", request.metadata.clone());
     shared_parameters(body, request, &request.sampling);
     body.put_some("top_k", request.sampling.top_k.clone());
     let note = |key: &str| request.carry.noted_as(DIALECT, key);
@@ -116,6 +119,10 @@ fn foreign_parameters(
     }
     // OpenAI refuses it where there are no tools.
     body.put_some("parallel_tool_calls", request.parallel_tool_calls.filter(|_| !request.tools.is_empty()));
+    body.put_some("metadata", adapt::labels(request, DIALECT, losses));
+    if let Some(other) = request.modalities.iter().find(|word| !MODALITIES.contains(&word.as_str())) {
+        losses.refused("modalities", format!("asks for {other}, and {DIALECT} gives text and audio"));
+    }
     shared_parameters(body, request, &sampling);
     let stop = adapt::stop(request, can, adaptions, losses);
     if !stop.is_empty() {

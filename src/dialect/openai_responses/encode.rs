@@ -228,13 +228,7 @@ fn put_include(body: &mut Object, request: &Request, thinks: bool) {
 }
 
 fn put_labels(body: &mut Object, request: &Request, losses: &mut Losses) {
-    if let Some(metadata) = request.metadata.as_ref().filter(|metadata| !metadata.is_empty()) {
-        if metadata.values().all(Value::is_string) {
-            body.put("metadata", metadata.clone());
-        } else {
-            losses.ignored("metadata", DIALECT);
-        }
-    }
+    body.put_some("metadata", adapt::labels(request, DIALECT, losses));
     match request.service_tier.as_deref() {
         // Anthropic's word for it.
         Some("standard_only" | "standard") => body.put("service_tier", "default"),

@@ -2,17 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod answers;
+
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use serde_json::{Number, Value, json};
 
 use crate::ir::{
-    AllowedMode, Budget, CacheHint, CallKind, Carry, Choice, Content, CustomTool, Delta, Effort, Event, Finish,
-    FinishReason, FunctionTool, LogprobsAsk, Media, MediaKind, Message, Origin, Outcome, Output, OutputFormat, Part,
-    PartAt, Reasoning, ReasoningAsk, ReasoningText, Request, Response, Role, Sampling, Seal, SealKind, Source, Start,
-    TextKind, ThinkingMode, Tool, ToolCall, ToolChoice, ToolMode, ToolRef, ToolResult, Usage, Visibility,
+    AllowedMode, Budget, CacheHint, CallKind, Carry, Content, CustomTool, Effort, FunctionTool, LogprobsAsk, Media,
+    MediaKind, Message, Origin, Outcome, Output, OutputFormat, Part, Reasoning, ReasoningAsk, ReasoningText, Request,
+    Role, Sampling, Seal, SealKind, Source, TextKind, ThinkingMode, Tool, ToolCall, ToolChoice, ToolMode, ToolRef,
+    ToolResult, Visibility,
 };
+
+pub(crate) use answers::{response, stream};
 
 /// Words with all that JSON, SSE and markup care for, but without line breaks, which joining adds, and never blank, which
 /// some vendors refuse and nobody misses.
@@ -294,122 +298,4 @@ fn conversation(turns: Vec<Turn>, tools: &[Tool]) -> Vec<Message> {
     }
     messages.push(Message::new(Role::User, vec![Part::text("go on")]));
     messages
-}
-
-fn usage() -> impl Strategy<Value = Usage> {
-    (0_u64..1_000, 0_u64..100, 0_u64..100, 1_u64..1_000, 0_u64..100).prop_map(
-        |(fresh, read, written, said, thought)| Usage {
-            input: Some(1 + fresh + read + written),
-            cache_read: Some(read),
-            cache_write_5m: Some(written),
-            output: Some(said + thought),
-            reasoning: Some(thought),
-            ..Usage::default()
-        },
-    )
-}
-
-fn finish() -> impl Strategy<Value = FinishReason> {
-    prop_oneof![
-        Just(FinishReason::Stop),
-        Just(FinishReason::MaxTokens),
-        Just(FinishReason::ContentFilter),
-        Just(FinishReason::StopSequence),
-        Just(FinishReason::ContextWindow),
-        Just(FinishReason::Pause),
-        Just(FinishReason::Refusal),
-        Just(FinishReason::Recitation),
-        Just(FinishReason::MalformedToolCall),
-    ]
-}
-
-/// A whole answer with one choice.
-pub(crate) fn response() -> impl Strategy<Value = Response> {
-    let call = (name(), arguments(), "[a-zA-Z0-9_-]{1,50}", option::weighted(0.2, Just(())));
-    let part = prop_oneof![
-        3 => text().prop_map(Part::text).boxed(),
-        1 => thought().boxed(),
-        2 => call.prop_map(|(name, arguments, id, sealed)| {
-            let seal = sealed.map(|()| Seal::new(Origin::Gemini, SealKind::Thought, "CiQBjz1rXw=="));
-            let call = ToolCall { id, name, arguments, kind: CallKind::Function };
-            Part::new(Content::ToolCall(call)).sealed(seal)
-        }).boxed(),
-    ];
-    (vec(part, 0..5), usage(), finish(), option::of("[a-zA-Z0-9]{1,20}")).prop_map(|(mut parts, usage, reason, id)| {
-        let mut calls = false;
-        for (number, part) in parts.iter_mut().enumerate() {
-            if let Content::ToolCall(call) = &mut part.content {
-                call.id = format!("{}_{number}", call.id);
-                calls = true;
-            }
-        }
-        let reason = if calls { FinishReason::ToolUse } else { reason };
-        let choice = Choice { parts, finish: Some(Finish::inferred(reason)), ..Choice::default() };
-        Response {
-            id: Some(format!("id_{}", id.unwrap_or_default())),
-            model: Some("model-1".to_owned()),
-            created: Some(1_700_000_000),
-            choices: vec![choice],
-            usage: Some(usage),
-            ..Response::default()
-        }
-    })
-}
-
-/// An answer as it streams: in pieces, some of its parts open at once.
-pub(crate) fn stream() -> impl Strategy<Value = (Response, Vec<Event>)> {
-    (response(), 1_usize..6, any::<bool>()).prop_map(|(response, piece, overlapping)| {
-        let events = events_of(&response, piece, overlapping);
-        (response, events)
-    })
-}
-
-/// The events that say an answer with one choice.
-pub(crate) fn events_of(response: &Response, piece: usize, overlapping: bool) -> Vec<Event> {
-    let start =
-        Start { id: response.id.clone(), model: response.model.clone(), created: response.created, ..Start::default() };
-    let (mut events, mut late) = (vec![Event::Start(Box::new(start))], Vec::new());
-    let choice = &response.choices[0];
-    for (number, part) in (0_u32..).zip(&choice.parts) {
-        let at = PartAt::first(number);
-        let (head, deltas) = taken_apart(part, piece);
-        events.push(Event::PartStart(at, Box::new(head)));
-        // Only calls overlap in practice.
-        let target = if overlapping && matches!(part.content, Content::ToolCall(_)) { &mut late } else { &mut events };
-        target.extend(deltas.into_iter().map(|delta| Event::Delta(at, delta)));
-        target.push(Event::PartStop(at, Carry::NONE));
-    }
-    events.append(&mut late);
-    events.extend(choice.finish.clone().map(|finish| Event::Finish(0, Box::new(finish), Carry::NONE)));
-    events.extend(response.usage.clone().map(|usage| Event::Usage(Box::new(usage))));
-    events.push(Event::End(Carry::NONE));
-    events
-}
-
-fn taken_apart(part: &Part, piece: usize) -> (Part, Vec<Delta>) {
-    let pieces = |text: &str| -> Vec<String> {
-        text.chars().collect::<Vec<_>>().chunks(piece).map(|letters| letters.iter().collect()).collect()
-    };
-    let mut head = part.clone();
-    let mut deltas: Vec<Delta> = match &mut head.content {
-        Content::Text(text) => pieces(&std::mem::take(text).text).into_iter().map(Delta::Text).collect(),
-        Content::ToolCall(call) => {
-            pieces(&std::mem::take(&mut call.arguments)).into_iter().map(Delta::Arguments).collect()
-        }
-        Content::Reasoning(reasoning) => {
-            let texts = std::mem::take(&mut reasoning.texts);
-            (0_u32..)
-                .zip(texts)
-                .flat_map(|(number, text)| {
-                    let kind = text.kind;
-                    pieces(&text.text).into_iter().map(move |delta| Delta::Reasoning { text: number, kind, delta })
-                })
-                .collect()
-        }
-        Content::Refusal(_) | Content::Media(_) | Content::ToolResult(_) | Content::Opaque(_) => Vec::new(),
-    };
-    if matches!(head.content, Content::Reasoning(_)) {
-        deltas.extend(head.seal.take().map(|seal| Delta::Seal(Box::new(seal))));
-    }
-    (head, deltas)
 }

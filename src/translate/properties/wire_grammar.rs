@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::dialect::Dialect;
 
 pub(super) fn check(dialect: Dialect, text: &str) -> Result<(), String> {
-    let events: Vec<(Option<&str>, &str)> = text.split("\n\n").filter(|event| !event.is_empty()).map(event).collect();
+    let events: Vec<(Option<&str>, &str)> =
+        text.split("\n\n").filter(|event| !event.is_empty() && !event.starts_with(':')).map(event).collect();
     match dialect {
         Dialect::OpenAiChat => chat(&events),
         Dialect::OpenAiResponses => responses(&events),

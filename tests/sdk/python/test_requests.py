@@ -40,7 +40,7 @@ REFUSED = {
         "openai_chat": "contents[0].parts[5]",
         "openai_responses": "contents[0].parts[5]",
     },
-    "gemini/pictures.json": dict.fromkeys(["anthropic", "openai_responses"], "generationConfig.responseModalities"),
+    "gemini/pictures.json": dict.fromkeys(PROVIDERS, "generationConfig.responseModalities"),
     "gemini/sdk_audio.json": {"anthropic": "contents[0].parts[1]"},
     "gemini/several_answers.json": dict.fromkeys(
         ["anthropic", "openai_responses"], "generationConfig.candidateCount"

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::dialect::gemini::DIALECT;
+use crate::dialect::gemini::grounding::{self, Texts};
 use crate::dialect::gemini::parts::part_from;
 use crate::dialect::gemini::wire::{self, list, open};
-use crate::dialect::gemini::{DIALECT, grounding};
 use crate::dialect::{Fields, Path};
 use crate::fault::Fault;
 use crate::ir::{Carry, Choice, Content, Finish, Part, Response, Text, mark};
@@ -131,8 +132,8 @@ fn name_calls(parts: &mut [Part], choice: u32, response: Option<&str>) {
 
 /// Puts citations and log probabilities on the text. They stay among the loose fields too, as Google wrote them.
 fn annotate(fields: &Fields<'_>, parts: &mut [Part]) {
-    let texts = parts.iter_mut().rev().filter_map(|part| match &mut part.content {
-        Content::Text(text) => Some(text),
+    let texts = parts.iter_mut().enumerate().filter_map(|(place, part)| match &mut part.content {
+        Content::Text(text) => Some((place, text)),
         Content::Refusal(_)
         | Content::Media(_)
         | Content::ToolCall(_)
@@ -140,14 +141,22 @@ fn annotate(fields: &Fields<'_>, parts: &mut [Part]) {
         | Content::Reasoning(_)
         | Content::Opaque(_) => None,
     });
-    let mut texts: Vec<&mut Text> = texts.collect();
+    let mut texts: Vec<(usize, &mut Text)> = texts.collect();
     // The signature may stand on an empty text at the end.
-    let place = texts.iter().position(|text| !text.text.is_empty()).unwrap_or(0);
-    let Some(text) = texts.get_mut(place) else { return };
+    if texts.iter().any(|(_, text)| !text.text.is_empty()) {
+        texts.retain(|(_, text)| !text.text.is_empty());
+    }
     let (grounding, cited) = (fields.peek("groundingMetadata"), fields.peek("citationMetadata"));
     if grounding.is_some() || cited.is_some() {
-        text.citations = grounding::citations_from(grounding, cited, &text.text);
+        let places = Texts::of(texts.iter().map(|(place, text)| (Some(*place), text.text.as_str())));
+        let citations = grounding::citations_from(grounding, cited, &places);
+        for (number, citation) in citations {
+            if let Some((_, text)) = texts.get_mut(number) {
+                text.citations.push(citation);
+            }
+        }
     }
+    let Some((_, text)) = texts.last_mut() else { return };
     if let Some(logprobs) = fields.peek("logprobsResult").and_then(wire::logprobs_from) {
         text.logprobs = logprobs;
     }

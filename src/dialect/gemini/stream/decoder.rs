@@ -11,14 +11,16 @@ use serde_json::{Map, Value};
 
 use crate::dialect::gemini::arguments::Arguments;
 use crate::dialect::gemini::decode::{call_id, feedback_finish, thought};
+use crate::dialect::gemini::grounding::{self, Texts};
 use crate::dialect::gemini::parts::part_from;
 use crate::dialect::gemini::wire::{self, list, open};
-use crate::dialect::gemini::{DIALECT, error, grounding};
+use crate::dialect::gemini::{DIALECT, error};
 use crate::dialect::kept::Kept;
 use crate::dialect::{Fields, Path, StreamDecoder};
 use crate::fault::Fault;
 use crate::ir::{
-    ApiError, CallKind, Carry, Content, Delta, ErrorKind, Event, Finish, Part, PartAt, Seal, Start, TextKind, ToolCall,
+    ApiError, CallKind, Carry, Citation, Content, Delta, ErrorKind, Event, Finish, Part, PartAt, Seal, Start, TextKind,
+    ToolCall,
 };
 
 /// The most candidates that are followed: more is nonsense, and would be memory given away.
@@ -45,8 +47,10 @@ struct Open {
     flow: Option<(u32, Flow)>,
     call: Option<(u32, Arguments)>,
     calls: usize,
-    /// The text that is open, or the last one: citations count in it.
+    /// All that was said: citations count in it.
     text: String,
+    /// Where in it the text begins that is open, or the last one.
+    last_text: usize,
     /// Why it ended, if nothing more comes.
     finish: Option<Finish>,
     /// Loose fields, to be told at the end.
@@ -215,18 +219,25 @@ impl Open {
     }
 
     /// Ends all that is open; before the last text ends, it is told where it comes from. Google says that at the end:
-    /// if the text is over by then, its sources are told with an empty one, which has no places any more.
+    /// the sources of a text that is over by then are told without a place, if need be with an empty text.
     fn stop(&mut self, choice: u32, out: &mut Vec<Event>) {
         self.stop_call(choice, out);
         let field = |key: &str| self.carry.field(DIALECT, key);
         let (grounds, cited) = (field("groundingMetadata"), field("citationMetadata"));
-        let mut citations = grounding::citations_from(grounds, cited, &self.text);
-        if !citations.is_empty() {
-            if !matches!(self.flow, Some((_, Flow::Text))) {
-                citations.iter_mut().for_each(|citation| citation.span = None);
+        if grounds.is_some() || cited.is_some() {
+            let open = if matches!(self.flow, Some((_, Flow::Text))) { self.last_text } else { self.text.len() };
+            let (before, last) = self.text.split_at_checked(open).unwrap_or((&self.text, ""));
+            let before = u64::try_from(before.chars().count()).unwrap_or(u64::MAX);
+            // Google may count in the last text, or in all of them.
+            let texts = Texts::of([(None, last), (None, self.text.as_str())]);
+            let citations = grounding::citations_from(grounds, cited, &texts).into_iter();
+            let in_open = |(text, citation): (usize, Citation)| citation.after(if text == 0 { 0 } else { before });
+            let citations: Vec<Citation> = citations.map(in_open).collect();
+            if !citations.is_empty() {
+                let at = self.flow(choice, Flow::Text, out);
+                let told = citations.into_iter().map(|citation| Event::Delta(at, Delta::Citation(Box::new(citation))));
+                out.extend(told);
             }
-            let at = self.flow(choice, Flow::Text, out);
-            out.extend(citations.into_iter().map(|citation| Event::Delta(at, Delta::Citation(Box::new(citation)))));
         }
         self.stop_flow(choice, out);
     }
@@ -242,7 +253,7 @@ impl Open {
         self.stop_flow(choice, out);
         let part = match flow {
             Flow::Text => {
-                self.text.clear();
+                self.last_text = self.text.len();
                 Part::text("")
             }
             Flow::Thought => {

@@ -17,6 +17,9 @@ pub(super) struct Open {
     next: u32,
     /// Text, refusal or thoughts: one of them at most.
     flow: Option<(u32, Flow)>,
+    /// How many characters were said, and before the text that is open: citations count in all of them.
+    said: u64,
+    said_before: u64,
     calls: BTreeMap<u64, Call>,
     /// The index of the call that began last.
     last_call: u64,
@@ -121,6 +124,9 @@ impl Open {
         }
         self.stop_flow(choice, out);
         let part = self.begin(choice, part(), out);
+        if flow == Flow::Text {
+            self.said_before = self.said;
+        }
         self.flow = Some((part, flow));
         PartAt { choice, part }
     }
@@ -131,6 +137,7 @@ impl Open {
         // OpenAI's first chunk has an empty text, also when only calls follow: it begins nothing.
         if let Some(text) = delta.string("content")?.filter(|text| !text.is_empty()) {
             let at = self.flow(choice, Flow::Text, || Part::text(""), out);
+            self.said = self.said.saturating_add(u64::try_from(text.chars().count()).unwrap_or(u64::MAX));
             out.push(Event::Delta(at, Delta::Text(text)));
         }
         if let Some(text) = delta.string("refusal")?.filter(|text| !text.is_empty()) {
@@ -139,7 +146,8 @@ impl Open {
         }
         for annotation in delta.array("annotations")?.unwrap_or_default() {
             let at = self.flow(choice, Flow::Text, || Part::text(""), out);
-            out.push(Event::Delta(at, Delta::Citation(Box::new(wire::citation_from(annotation)))));
+            let citation = wire::citation_from(annotation).after(self.said_before);
+            out.push(Event::Delta(at, Delta::Citation(Box::new(citation))));
         }
         let here = delta.path();
         let list = here.key("tool_calls");
