@@ -65,28 +65,31 @@ impl Sum for NanoUsd {
 /// Dollars with nine digits after the point, cut to those that say something but never below cents: `0.05`, `1.234567`.
 impl fmt::Display for NanoUsd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // From the last digit to the first: every answer has some amounts in its headers.
+        // Every answer has some amounts in its headers. From the last digit to the first: the last zeros
+        // say nothing.
         let mut text = [0_u8; 24];
         let mut at = text.len();
         let mut put = |byte: u8| {
             at -= 1;
             text[at] = byte;
         };
-        let mut amount = self.0.unsigned_abs();
-        let mut says_something = false;
-        for place in (0..9).rev() {
-            let digit = (amount % 10) as u8;
-            amount /= 10;
-            says_something |= digit != 0 || place < 2;
-            if says_something {
-                put(b'0' + digit);
-            }
+        const NANO: u64 = NanoUsd::PER_USD as u64;
+        let amount = self.0.unsigned_abs();
+        let (mut usd, mut part) = (amount / NANO, (amount % NANO) as u32);
+        let mut places = 9;
+        while places > 2 && part.is_multiple_of(10) {
+            part /= 10;
+            places -= 1;
+        }
+        for _ in 0..places {
+            put(b'0' + (part % 10) as u8);
+            part /= 10;
         }
         put(b'.');
         loop {
-            put(b'0' + (amount % 10) as u8);
-            amount /= 10;
-            if amount == 0 {
+            put(b'0' + (usd % 10) as u8);
+            usd /= 10;
+            if usd == 0 {
                 break;
             }
         }

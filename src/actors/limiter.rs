@@ -29,6 +29,7 @@ use crate::telemetry::metrics::{LimitEvent, Metrics};
 mod admission;
 mod keeper;
 mod ledger;
+mod slots;
 mod spenders;
 mod telling;
 mod words;
@@ -133,7 +134,7 @@ impl Limiter {
 
     /// The limits that somebody's calls are under.
     pub fn claims(&self, scope: &Scope, product: &Product) -> Arc<[Claim]> {
-        scope.claims(product, &self.shared.config.load().limits).into()
+        scope.claims(product, &self.shared.config.load().limits).as_slice().into()
     }
 
     /// Reserves what a call may cost under all of its limits, or under none. Near a limit it waits for calls under way.

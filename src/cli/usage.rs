@@ -109,5 +109,5 @@ fn claims(config: &Config, whose: &Whose) -> Result<Vec<Claim>, UsageError> {
     let mut claims = scope.claims(product, &config.limits);
     claims.retain(|claim| is_meant(claim.per));
     claims.sort_by_key(|claim| (claim.per, claim.key.length()));
-    Ok(claims)
+    Ok(claims.into_vec())
 }

@@ -29,6 +29,12 @@ use crate::telemetry::metrics::{ActiveStream, Endpoint, Finished, Missing};
 /// What a caller that left is written down as; nobody is sent it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
+/// What callers are told in headers.
+const PROVIDER: HeaderName = HeaderName::from_static("x-llm-gateway-provider");
+const MODEL: HeaderName = HeaderName::from_static("x-llm-gateway-model");
+const COST: HeaderName = HeaderName::from_static("x-llm-gateway-cost-usd");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
 /// One call's account.
 #[derive(Debug)]
 pub struct Settlement {
@@ -279,25 +285,25 @@ impl Settlement {
         self.timings.head = Some(head);
         let mut headers = Vec::with_capacity(8);
         let mut text = String::with_capacity(128);
-        let mut put = |name: &'static str, value: &dyn fmt::Display| {
+        let mut put = |name: HeaderName, value: &dyn fmt::Display| {
             text.clear();
             // Writing to a string cannot fail.
             let _ = write!(text, "{value}");
             if let Ok(value) = HeaderValue::from_str(&text) {
-                headers.push((HeaderName::from_static(name), value));
+                headers.push((name, value));
             }
         };
         if let Some((provider, model)) = &self.served_by {
-            put("x-llm-gateway-provider", provider);
-            put("x-llm-gateway-model", model);
+            put(PROVIDER, provider);
+            put(MODEL, model);
         }
-        put("server-timing", &ServerTiming { timings: &self.timings, total: complete.then_some(head) });
+        put(SERVER_TIMING, &ServerTiming { timings: &self.timings, total: complete.then_some(head) });
         if let Some(bill) = &self.bill {
             if let Some(tightest) = bill.tightest() {
                 tightest.headers(&mut put);
             }
             if let Some(cost) = bill.cost().filter(|_| complete) {
-                put("x-llm-gateway-cost-usd", &cost.amount);
+                put(COST, &cost.amount);
             }
         }
         headers

@@ -17,16 +17,29 @@ const UNSEEN_SHARE: i64 = 100;
 /// How long a lease is good, in milliseconds. The others take it for spent for somewhat longer.
 pub const LEASE_MS: u64 = 1_000;
 
-/// How long what was learnt does for the next batches, in milliseconds, as long as half of the lease is there.
-const LOOK_EVERY_MS: u64 = 500;
+/// How long what was learnt does for the next batches, in milliseconds, as long as half of the lease is there. The look that
+/// follows has an answer before the lease ends.
+const LOOK_EVERY_MS: u64 = 800;
 
 /// How long what an instance has reserved counts for the others after it was last told, in milliseconds: long enough to be told
 /// again.
 pub const PROMISE_MS: u64 = 3_000;
 
-/// One counter as an instance keeps it.
+/// One counter as an instance keeps it. What each call needs of it comes first, and with a lock before it fits two cache lines: a
+/// product's counter goes from one thread's cache to another's with every call.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct Counter {
+    /// How often the time had been set when it was last brought up to that.
+    pub steps: u16,
+    /// Which limit it is of, as whoever keeps it numbers them.
+    pub limit_number: u16,
+    /// Something is to be told to the others, or asked of them.
+    pub queued: bool,
+    /// It was given up: whoever still has it looks for the one that has taken its place.
+    pub is_gone: bool,
+    /// At the last settling the share at which a warning is given was reached.
+    is_over: bool,
     /// How much may be spent in a window, as the last call had it.
     pub limit: NanoUsd,
     length: WindowLength,
@@ -35,29 +48,24 @@ pub struct Counter {
     others: Spent,
     /// Outstanding here.
     reserved: NanoUsd,
-    /// Outstanding elsewhere when last looked, leases included.
-    promised: NanoUsd,
     lease: NanoUsd,
-    /// The lease as it was given.
-    granted: NanoUsd,
-    looked_at: Option<LedgerTime>,
+    looked_at: LedgerTime,
     /// Admitted since the last look began, at estimates.
     admitted_since: NanoUsd,
     /// The last call's estimate: a lease that does not cover two such calls is none.
     typical: NanoUsd,
     touched: LedgerTime,
-    /// Something is to be told to the others, or asked of them.
-    pub queued: bool,
-    /// How often the time had been set when it was last brought up to that.
-    pub steps: u16,
-    /// Which limit it is of, as whoever keeps it numbers them.
-    pub limit_number: u16,
-    /// At the last settling the share at which a warning is given was reached.
-    is_over: bool,
+    /// Outstanding elsewhere when last looked, leases included.
+    promised: NanoUsd,
+    /// The lease as it was given.
+    granted: NanoUsd,
+    resets: u64,
     /// Where a warning was last given.
     warned_in: Option<Bucket>,
-    resets: u64,
 }
+
+/// When a counter looked that never did: so long ago that it says nothing.
+const NEVER: LedgerTime = LedgerTime(0);
 
 /// How many share a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,8 +116,6 @@ pub struct Mention {
     pub bucket: Bucket,
     /// What it spent in it.
     pub own: NanoUsd,
-    /// Which reset of the counter it knows.
-    pub resets: u64,
 }
 
 /// What it learns.
@@ -129,25 +135,26 @@ impl Counter {
     /// One with nothing in it.
     pub fn new(length: WindowLength, limit: NanoUsd, at: LedgerTime) -> Self {
         Self {
+            steps: 0,
+            limit_number: 0,
+            queued: false,
+            is_gone: false,
+            is_over: false,
             limit,
             length,
             bucket: length.bucket(at),
             own: Spent::default(),
             others: Spent::default(),
             reserved: NanoUsd::ZERO,
-            promised: NanoUsd::ZERO,
             lease: NanoUsd::ZERO,
-            granted: NanoUsd::ZERO,
-            looked_at: None,
+            looked_at: NEVER,
             admitted_since: NanoUsd::ZERO,
             typical: NanoUsd::ZERO,
             touched: at,
-            queued: false,
-            steps: 0,
-            limit_number: 0,
-            is_over: false,
-            warned_in: None,
+            promised: NanoUsd::ZERO,
+            granted: NanoUsd::ZERO,
             resets: 0,
+            warned_in: None,
         }
     }
 
@@ -232,14 +239,13 @@ impl Counter {
     /// lease left. What it may spend by then is promised, and what was spent in the bucket before has been told.
     pub fn mention(&mut self, at: LedgerTime) -> Option<Mention> {
         self.roll(at);
-        let is_fresh = self.looked_at.is_some_and(|looked| {
-            self.length.bucket(looked) == self.bucket && at.0.saturating_sub(looked.0) < LOOK_EVERY_MS
-        });
+        let is_fresh =
+            self.length.bucket(self.looked_at) == self.bucket && at.0.saturating_sub(self.looked_at.0) < LOOK_EVERY_MS;
         if !is_fresh || self.lease <= NanoUsd(self.granted.0 / 2) || self.granted <= NanoUsd::ZERO {
             return None;
         }
         self.queued = false;
-        Some(Mention { bucket: self.bucket, own: self.own.current, resets: self.resets })
+        Some(Mention { bucket: self.bucket, own: self.own.current })
     }
 
     /// What the others know, or can be known of them, is in doubt: next time there is a look.
@@ -256,7 +262,7 @@ impl Counter {
         self.lease = learnt.lease - self.admitted_since;
         self.granted = learnt.lease;
         // Where the time was set back meanwhile, the look did not begin in times to come.
-        self.looked_at = Some(LedgerTime(begun.0.min(at.0)));
+        self.looked_at = LedgerTime(begun.0.min(at.0));
         if learnt.admitted && asked > NanoUsd::ZERO {
             self.reserved += asked;
         }
@@ -266,7 +272,7 @@ impl Counter {
     /// than all it knows: what was spent here since it began stays.
     pub fn forget(&mut self, resets: u64) {
         self.resets = resets;
-        if self.looked_at.is_none() {
+        if self.looked_at == NEVER {
             return;
         }
         self.own = Spent::default();
@@ -302,7 +308,9 @@ impl Counter {
             self.bucket = bucket;
         }
         self.touched = shifted(self.touched, from, to);
-        self.looked_at = self.looked_at.map(|looked| shifted(looked, from, to));
+        if self.looked_at != NEVER {
+            self.looked_at = shifted(self.looked_at, from, to);
+        }
         self.doubt();
     }
 
@@ -313,7 +321,7 @@ impl Counter {
 
     /// Whether somebody looked a while ago, or never.
     pub fn is_stale(&self, at: LedgerTime) -> bool {
-        self.looked_at.is_none_or(|looked| at.0.saturating_sub(looked.0) >= LEASE_MS)
+        at.0.saturating_sub(self.looked_at.0) >= LEASE_MS
     }
 
     fn standing(&self) -> Standing {
@@ -330,7 +338,7 @@ impl Counter {
 
     /// What the others have promised, as far as known and not too long ago.
     fn promised_elsewhere(&self, at: LedgerTime) -> NanoUsd {
-        let is_fresh = self.looked_at.is_some_and(|looked| at.0.saturating_sub(looked.0) < PROMISE_MS);
+        let is_fresh = at.0.saturating_sub(self.looked_at.0) < PROMISE_MS;
         if is_fresh { self.promised } else { NanoUsd::ZERO }
     }
 
@@ -351,8 +359,8 @@ impl Counter {
     }
 
     fn roll(&mut self, at: LedgerTime) {
-        let now = self.length.bucket(at);
-        if now > self.bucket {
+        if self.length.is_over(self.bucket, at) {
+            let now = self.length.bucket(at);
             self.own = self.own.rolled(self.bucket, now);
             self.others = self.others.rolled(self.bucket, now);
             self.bucket = now;
@@ -392,6 +400,11 @@ mod tests {
 
     fn admit(counter: &mut Counter, estimate: i64, company: Company) -> Local {
         counter.admit(NanoUsd(estimate), NOON, company)
+    }
+
+    #[test]
+    fn what_each_call_needs_fits_two_cache_lines_with_a_lock_before_it() {
+        assert!(size_of::<u64>() + std::mem::offset_of!(Counter, promised) <= 128);
     }
 
     #[test]
@@ -451,7 +464,7 @@ mod tests {
         counter.learn(&told, &learnt(false, 0, 250), NanoUsd::ZERO, NOON, NOON);
         counter.reserve(NanoUsd(100));
         counter.settle(NanoUsd(100), NanoUsd(90), NOON, 0.8);
-        let mention = Mention { bucket: told.bucket, own: NanoUsd(90), resets: 0 };
+        let mention = Mention { bucket: told.bucket, own: NanoUsd(90) };
         assert_eq!(counter.mention(later(LOOK_EVERY_MS - 1)), Some(mention));
         assert_eq!(counter.mention(later(LOOK_EVERY_MS)), None);
         counter.reserve(NanoUsd(35));

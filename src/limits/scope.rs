@@ -6,6 +6,7 @@
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
+use smallvec::SmallVec;
 
 use crate::auth::principal::{Credential, Principal};
 use crate::config::limits::Limits;
@@ -125,8 +126,9 @@ impl Scope {
     }
 
     /// The limits that the call is under, in the order of their counters, so that all calls take them in one order.
-    pub fn claims(&self, product: &Product, settings: &Limits) -> Vec<Claim> {
-        let mut claims: Vec<Claim> = product.limits.iter().filter_map(|limit| self.claim(limit, settings)).collect();
+    pub fn claims(&self, product: &Product, settings: &Limits) -> SmallVec<[Claim; 4]> {
+        let mut claims: SmallVec<[_; 4]> =
+            product.limits.iter().filter_map(|limit| self.claim(limit, settings)).collect();
         claims.sort_unstable_by_key(|claim| claim.key);
         claims
     }

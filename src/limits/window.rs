@@ -42,6 +42,11 @@ impl WindowLength {
         Bucket(at.0 / self.0)
     }
 
+    /// Whether a bucket is over. Multiplies, as it is asked of each counter with each call: a division takes longer.
+    pub fn is_over(self, bucket: Bucket, at: LedgerTime) -> bool {
+        at.0 >= bucket.0.saturating_add(1).saturating_mul(self.0)
+    }
+
     /// How much of the bucket before the current one the window still covers at `at`: from 1 down to 0.
     fn older_ms(self, at: LedgerTime) -> u64 {
         self.0 - at.0 % self.0
@@ -65,6 +70,10 @@ pub struct Spent {
 impl Spent {
     /// What counts at `at`: the current bucket, and the part of the one before that the window still covers, rounded up.
     pub fn within(&self, length: WindowLength, at: LedgerTime) -> NanoUsd {
+        // So it is far from most windows' edges.
+        if self.previous == NanoUsd::ZERO {
+            return self.current;
+        }
         self.current + weighted(self.previous, length.older_ms(at), length.0)
     }
 
@@ -122,10 +131,7 @@ impl Spent {
 
 /// `amount * part / whole`, rounded up.
 fn weighted(amount: NanoUsd, part: u64, whole: u64) -> NanoUsd {
-    // So it is far from most windows' edges. Wide divisions take long.
-    if amount == NanoUsd::ZERO {
-        return amount;
-    }
+    // Wide divisions take long.
     let narrow =
         i64::try_from(part).ok().and_then(|part| amount.0.checked_mul(part)).and_then(|it| u64::try_from(it).ok());
     if let Some(product) = narrow {

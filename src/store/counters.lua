@@ -62,7 +62,7 @@ end
 local lease = math.floor(room / (2 * math.max(1, tonumber(ARGV[11]))))
 if lease < 2 * tonumber(ARGV[8]) then lease = 0 end
 local written = {}
-if told > (own or 0) then
+if told > (own or -1) then
   written[1], written[2] = id, ARGV[3]
 end
 if reserved + lease > 0 then

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use redis::{Cmd, RedisError, Script, Value};
+use redis::{Cmd, Pipeline, RedisError, Script, Value};
 
 use self::server::{CONNECT_TIMEOUT, Place, Server};
 use crate::config::database::Redis as Settings;
@@ -34,24 +34,20 @@ const INSTANCES: &str = "llmgw:instances";
 
 const LOOK: &str = include_str!("counters.lua");
 
-/// Says what an instance spent of several counters; returns for each how often it was reset, if the instance does not know that
-/// (then nothing was written), else -1.
-const MENTION: &str = "local answers = {}
-for i = 1, #KEYS / 2 do
-  local key, at = KEYS[2 * i - 1], 3 * i - 1
-  local resets = tonumber(redis.call('GET', KEYS[2 * i]) or '0')
-  if resets > tonumber(ARGV[at]) then
-    answers[i] = resets
-  else
-    answers[i] = -1
-    local had = redis.call('HGET', key, ARGV[1])
-    if not had or tonumber(had) < tonumber(ARGV[at + 1]) then
-      redis.call('HSET', key, ARGV[1], ARGV[at + 1])
-      if not had then redis.call('PEXPIRE', key, ARGV[at + 2]) end
-    end
+/// Says what an instance spent of several counters; returns the numbers of those of which Redis knows nothing from this instance:
+/// they were reset, or forgotten, since it last looked. Nothing is written of those. A look always leaves something, so that
+/// neither how often a counter was reset nor when its hash expires has to be asked here: this runs for each counter that is spent
+/// from, twenty times a second.
+const MENTION: &str = "local call, id, unknown = redis.call, ARGV[1], {}
+for i = 1, #KEYS do
+  local had, spent = call('HGET', KEYS[i], id), ARGV[i + 1]
+  if not had then
+    unknown[#unknown + 1] = i
+  elseif tonumber(had) < tonumber(spent) then
+    call('HSET', KEYS[i], id, spent)
   end
 end
-return answers";
+return unknown";
 
 /// Forgets what was spent, and numbers that anew. The number is Redis's time, so that it is larger than all before it even where
 /// the one before has expired: instances that know that one hear of this one too.
@@ -108,8 +104,8 @@ pub struct Batch {
 /// What was answered to a [`Batch`], in its order.
 #[derive(Clone, Debug)]
 pub struct Answers {
-    /// How often a counter was reset, where this instance did not know that and nothing was written.
-    pub resets: Vec<Option<u64>>,
+    /// Counters of which what was mentioned could not be written: Redis knows nothing of them any more.
+    pub unknown: Vec<CounterKey>,
     /// What was seen.
     pub seen: Vec<Seen>,
 }
@@ -194,13 +190,21 @@ impl Counters {
     pub async fn tell(&self, batch: &Batch, instances: u32) -> Result<Answers, CountersError> {
         // One command may not span two nodes.
         let together = if self.server.is_cluster() { 1 } else { batch.mentions.len().max(1) };
-        let mut commands: Vec<Cmd> = batch.mentions.chunks(together).map(|some| self.mentioning(some)).collect();
+        let mut commands = Pipeline::new();
+        for some in batch.mentions.chunks(together) {
+            commands.add_command(self.mentioning(some));
+        }
         let mentioning = commands.len();
-        commands.extend(batch.looks.iter().map(|look| self.looking(look, instances)));
+        for look in &batch.looks {
+            commands.add_command(self.looking(look, instances));
+        }
         let answers = self.run(&commands).await?;
         let (mentioned, looked) = answers.split_at(mentioning.min(answers.len()));
-        let resets = mentioned.iter().map(resets).collect::<Result<Vec<_>, _>>()?.concat();
-        Ok(Answers { resets, seen: looked.iter().map(seen).collect::<Result<_, _>>()? })
+        let mut unknown = Vec::new();
+        for (answer, some) in mentioned.iter().zip(batch.mentions.chunks(together)) {
+            unknown.extend(chosen(answer, some)?);
+        }
+        Ok(Answers { unknown, seen: looked.iter().map(seen).collect::<Result<_, _>>()? })
     }
 
     /// The same of one counter.
@@ -219,7 +223,7 @@ impl Counters {
     pub async fn heartbeat(&self) -> Result<Roll, CountersError> {
         let mut command = redis::cmd("EVALSHA");
         command.arg(self.heartbeat.get_hash()).arg(1).arg(INSTANCES).arg(&self.instance).arg(ALIVE_MS);
-        let answers = self.run(&[command]).await?;
+        let answers = self.run(&only(command)).await?;
         let [instances, known, now] = answers.first().and_then(numbers).ok_or(CountersError::Nonsense)?;
         Ok(Roll {
             instances: u32::try_from(instances).unwrap_or(1).max(1),
@@ -233,7 +237,7 @@ impl Counters {
     /// # Errors
     /// When Redis is out of reach.
     pub async fn time(&self) -> Result<LedgerTime, CountersError> {
-        let answers = bounded(self.server.query(&[redis::cmd("TIME")])).await?;
+        let answers = bounded(self.server.query(&only(redis::cmd("TIME")))).await?;
         let parts: Vec<String> =
             answers.into_iter().next().and_then(|answer| redis::from_redis_value(answer).ok()).unwrap_or_default();
         match parts.iter().map(|part| part.parse::<u64>()).collect::<Result<Vec<_>, _>>().as_deref() {
@@ -252,7 +256,8 @@ impl Counters {
             command.arg(hash_of(key, Bucket(bucket)));
             command
         };
-        let commands = [values(bucket.0), values(bucket.0.saturating_sub(1))];
+        let mut commands = only(values(bucket.0));
+        commands.add_command(values(bucket.0.saturating_sub(1)));
         let answers = bounded(self.server.query(&commands)).await?;
         let sums: Vec<NanoUsd> = answers.into_iter().map(sum_of_spent).collect();
         match sums.as_slice() {
@@ -274,19 +279,19 @@ impl Counters {
             .arg(hash_of(key, bucket))
             .arg(hash_of(key, Bucket(bucket.0.saturating_sub(1))))
             .arg(kept_for(key));
-        self.run(&[command]).await?;
+        self.run(&only(command)).await?;
         Ok(())
     }
 
     fn mentioning(&self, mentions: &[(CounterKey, Mention)]) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
-        command.arg(self.mention.get_hash()).arg(2 * mentions.len());
+        command.arg(self.mention.get_hash()).arg(mentions.len());
         for (key, mention) in mentions {
-            command.arg(hash_of(*key, mention.bucket)).arg(resets_of(*key));
+            command.arg(hash_of(*key, mention.bucket));
         }
         command.arg(&self.instance);
-        for (key, mention) in mentions {
-            command.arg(mention.resets).arg(mention.own.0).arg(kept_for(*key));
+        for (_, mention) in mentions {
+            command.arg(mention.own.0);
         }
         command
     }
@@ -319,7 +324,7 @@ impl Counters {
     }
 
     /// Runs the scripts' commands; loads the scripts where Redis does not have them.
-    async fn run(&self, commands: &[Cmd]) -> Result<Vec<Value>, CountersError> {
+    async fn run(&self, commands: &Pipeline) -> Result<Vec<Value>, CountersError> {
         bounded(async {
             match self.server.query(commands).await {
                 Err(CountersError::Redis(error)) if is_unknown_script(&error) => {
@@ -347,6 +352,12 @@ impl std::fmt::Debug for Counters {
     }
 }
 
+fn only(command: Cmd) -> Pipeline {
+    let mut commands = Pipeline::with_capacity(1);
+    commands.add_command(command);
+    commands
+}
+
 async fn bounded<T>(work: impl Future<Output = Result<T, CountersError>>) -> Result<T, CountersError> {
     tokio::time::timeout(ANSWER_TIMEOUT, work).await.unwrap_or(Err(CountersError::Slow))
 }
@@ -370,13 +381,14 @@ fn kept_for(key: CounterKey) -> u64 {
     key.length().as_ms().saturating_mul(2).saturating_add(5_000)
 }
 
-fn resets(answer: &Value) -> Result<Vec<Option<u64>>, CountersError> {
-    let Value::Array(values) = answer else { return Err(CountersError::Nonsense) };
-    let one = |value: &Value| {
-        let Value::Int(number) = value else { return Err(CountersError::Nonsense) };
-        Ok(u64::try_from(*number).ok())
+/// Those whose numbers are in the answer, from 1 up.
+fn chosen(answer: &Value, mentions: &[(CounterKey, Mention)]) -> Result<Vec<CounterKey>, CountersError> {
+    let Value::Array(numbers) = answer else { return Err(CountersError::Nonsense) };
+    let one = |number: &Value| {
+        let Value::Int(number) = number else { return None };
+        usize::try_from(number - 1).ok().and_then(|at| mentions.get(at)).map(|(key, _)| *key)
     };
-    values.iter().map(one).collect()
+    numbers.iter().map(|number| one(number).ok_or(CountersError::Nonsense)).collect()
 }
 
 fn seen(answer: &Value) -> Result<Seen, CountersError> {

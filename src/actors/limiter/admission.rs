@@ -244,13 +244,13 @@ impl Shared {
         let (mut warnings, mut tightest) = (Vec::new(), None);
         let at = self.ledger.moment();
         for claim in claims {
-            let settled = self.ledger.settle(&scope.product, claim, estimate, actual, warn_at, at);
-            let Some((crossed, room)) = settled else { continue };
+            let (crossed, room) = self.ledger.settle(&scope.product, claim, estimate, actual, warn_at, at);
             Tightest::note(&mut tightest, claim, room);
             if crossed == Crossed::Yes {
                 warnings.push(self.warn(scope, claim));
             }
         }
+        self.ledger.wake(claims.iter().map(|claim| claim.key));
         self.metrics.settled(&scope.product, estimate, actual);
         self.spenders.spent(scope, actual);
         Settled { warnings, tightest }
@@ -317,9 +317,14 @@ impl Shared {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
+        let taken = &self.claims[..self.count];
+        if taken.is_empty() {
+            return;
+        }
         let at = self.shared.ledger.moment();
-        for claim in &self.claims[..self.count] {
+        for claim in taken {
             self.shared.ledger.settle(self.product, claim, self.estimate, NanoUsd::ZERO, f64::MAX, at);
         }
+        self.shared.ledger.wake(taken.iter().map(|claim| claim.key));
     }
 }

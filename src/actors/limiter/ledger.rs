@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use dashmap::DashMap;
-use foldhash::fast::RandomState;
 use tokio::sync::futures::Notified;
 use tokio::sync::{MutexGuard, Notify};
 
+use super::slots::Slots;
 use crate::clock::Clock;
 use crate::config::products::Per;
 use crate::ids::ProductName;
@@ -57,7 +56,7 @@ pub(super) enum Crossed {
 /// All counters of an instance.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    counters: DashMap<CounterKey, Counter, RandomState>,
+    counters: Slots,
     /// What counters are of, by their number.
     limits: RwLock<Vec<(ProductName, Per, WindowLength)>>,
     audience: Audience,
@@ -98,7 +97,7 @@ impl Ledger {
     pub(super) fn new(clock: Clock, audience: Audience) -> Self {
         let wall = clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
-            counters: DashMap::default(),
+            counters: Slots::default(),
             limits: RwLock::default(),
             audience,
             queue: Mutex::default(),
@@ -156,9 +155,9 @@ impl Ledger {
         let base = (to.0.saturating_sub(passed) << STEP_BITS) | u64::from(steps.wrapping_add(1));
         self.base.store(base, Ordering::Release);
         // Those that a call comes to sooner are brought up to it by that.
-        for mut counter in self.counters.iter_mut() {
-            self.brought_to(self.moment(), &mut counter);
-        }
+        self.counters.for_each(|_, counter| {
+            self.brought_to(self.moment(), counter);
+        });
         self.enqueue_where(|_| true);
     }
 
@@ -186,23 +185,26 @@ impl Ledger {
         company: Company,
         moment: Moment,
     ) -> (Local, Room) {
-        let mut counter = self.counters.entry(claim.key).or_insert_with(|| self.begin(product, claim));
-        let at = self.brought_to(moment, &mut counter);
-        counter.touch(claim.limit, at);
-        let local = counter.admit(estimate, at, company);
-        let room = counter.standing_at(at).room(at);
-        // Told soon, what was reserved counts for the others once the lease does not, and the next call knows more.
-        let wants = company != Company::Alone && !counter.queued && (local == Local::Admitted || counter.is_stale(at));
-        counter.queued |= wants;
-        drop(counter);
+        let admit = |counter: &mut Counter| {
+            let at = self.brought_to(moment, counter);
+            counter.touch(claim.limit, at);
+            let local = counter.admit(estimate, at, company);
+            let room = counter.standing_at(at).room(at);
+            // Told soon, what was reserved counts for the others once the lease does not, and the next call knows more.
+            let wants =
+                company != Company::Alone && !counter.queued && (local == Local::Admitted || counter.is_stale(at));
+            counter.queued |= wants;
+            (local, room, wants)
+        };
+        let (local, room, wants) = self.counters.reach(claim.key, || self.begin(product, claim), admit);
         if wants {
             self.push(claim.key);
         }
         (local, room)
     }
 
-    /// Replaces what was reserved under one limit by what the call cost, and lets those look who wait for it. What room there
-    /// is afterwards is said with it. A cost is never lost: where the counter is not there, it begins with it.
+    /// Replaces what was reserved under one limit by what the call cost. What room there is afterwards is said with it. Those who
+    /// wait for it look when they are woken. A cost is never lost: where the counter is not there, it begins with it.
     pub(super) fn settle(
         &self,
         product: &ProductName,
@@ -211,32 +213,29 @@ impl Ledger {
         actual: NanoUsd,
         warn_at: f64,
         moment: Moment,
-    ) -> Option<(Crossed, Room)> {
-        let mut counter = match self.counters.get_mut(&claim.key) {
-            Some(counter) => counter,
-            None if actual > NanoUsd::ZERO => {
-                self.counters.entry(claim.key).or_insert_with(|| self.begin(product, claim))
-            }
-            None => return None,
+    ) -> (Crossed, Room) {
+        let settle = |counter: &mut Counter| {
+            let at = self.brought_to(moment, counter);
+            let crossed = counter.settle(estimate, actual, at, warn_at);
+            let room = counter.standing_at(at).room(at);
+            let wants = self.audience == Audience::Others && !counter.queued;
+            counter.queued |= wants;
+            (if crossed { Crossed::Yes } else { Crossed::No }, room, wants)
         };
-        let at = self.brought_to(moment, &mut counter);
-        let crossed = counter.settle(estimate, actual, at, warn_at);
-        let room = counter.standing_at(at).room(at);
-        let wants = self.audience == Audience::Others && !counter.queued;
-        counter.queued |= wants;
-        drop(counter);
+        let (crossed, room, wants) = self.counters.reach(claim.key, || self.begin(product, claim), settle);
         if wants {
             self.push(claim.key);
         }
-        self.wake(claim.key);
-        Some((if crossed { Crossed::Yes } else { Crossed::No }, room))
+        (crossed, room)
     }
 
     /// Begins a counter that is not there.
     pub(super) fn ensure(&self, product: &ProductName, claim: &Claim) {
-        let mut counter = self.counters.entry(claim.key).or_insert_with(|| self.begin(product, claim));
-        let at = self.brought_to(self.moment(), &mut counter);
-        counter.touch(claim.limit, at);
+        let touch = |counter: &mut Counter| {
+            let at = self.brought_to(self.moment(), counter);
+            counter.touch(claim.limit, at);
+        };
+        self.counters.reach(claim.key, || self.begin(product, claim), touch);
     }
 
     fn begin(&self, product: &ProductName, claim: &Claim) -> Counter {
@@ -267,22 +266,21 @@ impl Ledger {
     pub(super) fn uses(&self) -> Vec<LimitUse> {
         let limits = self.limits.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut shares = vec![0.0_f64; limits.len()];
-        for counter in &self.counters {
-            let mut counter = *counter;
-            let at = self.brought_to(self.moment(), &mut counter);
+        self.counters.for_each(|_, counter| {
+            let at = self.brought_to(self.moment(), counter);
             if let Some(share) = shares.get_mut(usize::from(counter.limit_number)) {
                 *share = share.max(counter.standing_at(at).used_share(at));
             }
-        }
+        });
         let uses = limits.into_iter().zip(shares);
         uses.map(|((product, per, window), share)| LimitUse { product, per, window, share }).collect()
     }
 
     /// Changes a counter, if it is there.
     pub(super) fn with<T>(&self, key: CounterKey, change: impl FnOnce(&mut Counter, LedgerTime) -> T) -> Option<T> {
-        self.counters.get_mut(&key).map(|mut counter| {
-            let at = self.brought_to(self.moment(), &mut counter);
-            change(&mut counter, at)
+        self.counters.with(key, |counter| {
+            let at = self.brought_to(self.moment(), counter);
+            change(counter, at)
         })
     }
 
@@ -297,22 +295,22 @@ impl Ledger {
     /// The same for all that it is true of.
     pub(super) fn enqueue_where(&self, chosen: impl Fn(&mut Counter) -> bool) {
         let mut keys = Vec::new();
-        for mut counter in self.counters.iter_mut() {
-            if chosen(&mut counter) && !counter.queued {
+        self.counters.for_each(|key, counter| {
+            if chosen(counter) && !counter.queued {
                 counter.queued = true;
-                keys.push(*counter.key());
+                keys.push(key);
             }
-        }
+        });
         self.queue().extend(keys);
     }
 
     /// All counters have something to tell, whatever was noted before: whoever had taken some of them to tell is no more.
     pub(super) fn requeue(&self) {
         let mut keys = Vec::with_capacity(self.counters.len());
-        for mut counter in self.counters.iter_mut() {
+        self.counters.for_each(|key, counter| {
             counter.queued = true;
-            keys.push(*counter.key());
-        }
+            keys.push(key);
+        });
         // Those that are there twice are told twice, which changes nothing.
         self.queue().extend(keys);
     }
@@ -337,12 +335,14 @@ impl Ledger {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets those look again who wait for room.
-    pub(super) fn wake(&self, key: CounterKey) {
+    /// Lets those look again who wait for room under one of these.
+    pub(super) fn wake(&self, keys: impl IntoIterator<Item = CounterKey>) {
         // Who begins to wait says so before it looks: either it is seen here, or it sees what was changed before.
         fence(Ordering::SeqCst);
         if self.waiting.load(Ordering::Relaxed) > 0 {
-            self.settled[key.slot(SLOTS)].notify_waiters();
+            for key in keys {
+                self.settled[key.slot(SLOTS)].notify_waiters();
+            }
         }
     }
 
@@ -372,14 +372,13 @@ impl Ledger {
 
     /// Drops counters that say nothing any more.
     pub(super) fn expire(&self) {
-        let before = self.counters.len();
-        self.counters.retain(|_, counter| {
+        let given_up = self.counters.retain(|counter| {
             let at = self.brought_to(self.moment(), counter);
             !counter.is_idle(at)
         });
         // While Redis is gone the queue is not told, and would keep what is no more.
-        if self.counters.len() < before {
-            self.queue().retain(|key| self.counters.contains_key(key));
+        if given_up > 0 {
+            self.queue().retain(|key| self.counters.contains(key));
         }
     }
 

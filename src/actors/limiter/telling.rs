@@ -119,11 +119,10 @@ impl Shared {
             });
         }
         match counters.tell(&batch, instances).await {
-            Ok(Answers { resets, seen }) => {
-                for ((key, _), resets) in batch.mentions.iter().zip(resets) {
-                    if let Some(resets) = resets {
-                        self.reset(*key, resets);
-                    }
+            Ok(Answers { unknown, seen }) => {
+                for key in unknown {
+                    self.ledger.with(key, |counter, _| counter.doubt());
+                    self.ledger.enqueue(key);
                 }
                 for (look, seen) in batch.looks.iter().zip(seen) {
                     self.take_over(look, &seen);
@@ -153,6 +152,6 @@ impl Shared {
             }
             Seen::Reset(resets) => self.reset(look.key, *resets),
         }
-        self.ledger.wake(look.key);
+        self.ledger.wake([look.key]);
     }
 }

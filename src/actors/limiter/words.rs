@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use actix_http::header::HeaderName;
+
 use crate::config::products::Mode;
 use crate::fault::{Fault, FaultKind};
 use crate::limits::budget::Room;
@@ -29,6 +31,11 @@ pub struct Tightest {
 
 /// When a call that found no room should come back.
 const NO_ROOM_RETRY: Duration = Duration::from_secs(1);
+
+/// What the contract calls them. A name that is made when it is used is read letter by letter each time.
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-usd");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining-usd");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 fn in_words(claim: &Claim) -> String {
     let window = humantime::format_duration(Duration::from_millis(claim.key.length().as_ms()));
@@ -72,10 +79,10 @@ impl Tightest {
     }
 
     /// What the contract's headers say of it: name and value.
-    pub fn headers(&self, mut put: impl FnMut(&'static str, &dyn fmt::Display)) {
+    pub fn headers(&self, mut put: impl FnMut(HeaderName, &dyn fmt::Display)) {
         let Room { remaining, reset } = self.room;
-        put("x-ratelimit-limit-usd", &self.limit);
-        put("x-ratelimit-remaining-usd", &remaining);
-        put("x-ratelimit-reset", &seconds(reset));
+        put(LIMIT, &self.limit);
+        put(REMAINING, &remaining);
+        put(RESET, &seconds(reset));
     }
 }

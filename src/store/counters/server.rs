@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use redis::aio::ConnectionLike;
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
-use redis::{Client, Cmd, IntoConnectionInfo as _, RedisError, Script, TlsCertificates, Value};
+use redis::{Client, Cmd, IntoConnectionInfo as _, Pipeline, RedisError, Script, TlsCertificates, Value};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use secrecy::ExposeSecret;
@@ -90,19 +90,15 @@ impl Server {
         }
     }
 
-    pub(super) async fn query(&self, commands: &[Cmd]) -> Result<Vec<Value>, CountersError> {
+    pub(super) async fn query(&self, commands: &Pipeline) -> Result<Vec<Value>, CountersError> {
         match self {
             Self::One(pool) => {
                 let mut connection = pool.get().await.map_err(|_| CountersError::Connect)?;
-                let mut pipeline = redis::Pipeline::with_capacity(commands.len());
-                for command in commands {
-                    pipeline.add_command(command.clone());
-                }
-                Ok(pipeline.query_async(&mut *connection).await?)
+                Ok(commands.query_async(&mut *connection).await?)
             }
             Self::Cluster { client, connection } => {
                 let cluster = Self::connected(client, connection).await?;
-                let answers = commands.iter().map(|command| {
+                let answers = commands.cmd_iter().map(|command| {
                     let mut cluster = cluster.clone();
                     async move { one(&mut cluster, command).await }
                 });
