@@ -1,21 +1,22 @@
 //! What every encoder of requests needs to make a foreign request fit its target.
 
 mod json_tool;
+mod tools;
 
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use indexmap::IndexMap;
-use serde_json::{Map, Number, Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::{Map, Number, Value};
 
 use super::{Adaptions, Capabilities, Dialect, Sampler, Target};
 use crate::ir::{
-    CallKind, Carry, Content, CustomTool, Effort, FunctionTool, Losses, Media, MediaKind, Message, Part, ReasoningAsk,
-    Request, Role, Sampling, Severity, Tool, ToolMode, ToolRef, Visibility,
+    Content, Effort, Losses, Media, MediaKind, Message, Part, ReasoningAsk, Request, Role, Sampling, Severity,
+    Visibility,
 };
 
 pub use json_tool::JsonTool;
+pub use tools::{
+    ToolNames, allowed_names, arguments_as_json, arguments_as_object, custom_as_function, refuse_what_is_beyond,
+};
 
 /// The most stop sequences for which the gateway looks itself: each costs a search in every piece of text.
 const STOPS_CUT_HERE: usize = 64;
@@ -113,105 +114,6 @@ pub fn names_by_call(messages: &[Message]) -> HashMap<&str, &str> {
     calls.map(|call| (call.id.as_str(), call.name.as_str())).collect()
 }
 
-/// Names of tools that the target takes, and how to get back from them.
-#[derive(Clone, Debug, Default)]
-pub struct ToolNames {
-    max: usize,
-    begins_with_letter: bool,
-    renamed: IndexMap<String, String>,
-}
-
-impl ToolNames {
-    /// For a target.
-    pub fn new(can: &Capabilities) -> Self {
-        Self { max: can.tool_name_max, begins_with_letter: false, renamed: IndexMap::new() }
-    }
-
-    /// For providers whose names begin with a letter or an underscore (Gemini).
-    #[must_use]
-    pub fn beginning_with_a_letter(mut self) -> Self {
-        self.begins_with_letter = true;
-        self
-    }
-
-    /// The name to send: the caller's own if it can be, else one made from it, always the same.
-    pub fn wire<'n>(&mut self, name: &'n str) -> Cow<'n, str> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        let begins_well =
-            !self.begins_with_letter || name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_');
-        if !name.is_empty() && name.len() <= self.max && name.bytes().all(plain) && begins_well {
-            return Cow::Borrowed(name);
-        }
-        let digest = hex::encode(Sha256::digest(name.as_bytes()));
-        let lead = if begins_well { "" } else { "_" };
-        let kept: String = name
-            .chars()
-            .map(|letter| if letter.is_ascii_alphanumeric() || letter == '_' || letter == '-' { letter } else { '_' })
-            .take(self.max.saturating_sub(9 + lead.len()))
-            .collect();
-        let short = format!("{lead}{kept}_{}", &digest[..8]);
-        self.renamed.insert(short.clone(), name.to_owned());
-        Cow::Owned(short)
-    }
-
-    /// What has to be undone in the answer.
-    pub fn into_adaptions(self) -> Adaptions {
-        Adaptions { tool_names: self.renamed, ..Adaptions::default() }
-    }
-}
-
-/// The grammar of a freeform tool's input, if it has one.
-fn grammar(tool: &CustomTool) -> Option<&Value> {
-    tool.format.as_ref().filter(|format| format.get("type").and_then(Value::as_str) == Some("grammar"))
-}
-
-/// A freeform tool as a function with one string, `input`. The answer is turned back ([`Adaptions::custom_tools`]).
-pub fn custom_as_function(tool: &CustomTool) -> FunctionTool {
-    let mut input = json!({"type": "string"});
-    if let Some(grammar) = grammar(tool) {
-        input["description"] = Value::from(format!("The text must match this grammar: {grammar}"));
-    }
-    FunctionTool {
-        name: tool.name.clone(),
-        description: tool.description.clone(),
-        parameters: Some(json!({
-            "type": "object",
-            "properties": {"input": input},
-            "required": ["input"],
-            "additionalProperties": false,
-        })),
-        strict: None,
-        cache: None,
-        carry: Carry::NONE,
-    }
-}
-
-/// The arguments of a call as a JSON text, whatever the tool's kind: a freeform input becomes `{"input": …}`.
-pub fn arguments_as_json(kind: CallKind, arguments: &str) -> Cow<'_, str> {
-    match kind {
-        CallKind::Custom => Cow::Owned(json!({"input": arguments}).to_string()),
-        CallKind::Function if arguments.trim().is_empty() => Cow::Borrowed("{}"),
-        CallKind::Function => Cow::Borrowed(arguments),
-    }
-}
-
-/// The arguments of a call as a JSON object, for dialects that have them so (Messages, Gemini). What is not an object,
-/// since models write broken JSON, becomes `{"raw_arguments": …}` and is reported.
-pub fn arguments_as_object(
-    kind: CallKind,
-    arguments: &str,
-    field: impl FnOnce() -> String,
-    losses: &mut Losses,
-) -> Value {
-    match serde_json::from_str(&arguments_as_json(kind, arguments)) {
-        Ok(Value::Object(map)) => Value::Object(map),
-        Ok(_) | Err(_) => {
-            losses.approximated(field(), "is not a JSON object and was wrapped in one");
-            json!({"raw_arguments": arguments})
-        }
-    }
-}
-
 /// The sampling parameters as the target takes them.
 pub fn sampling(asked: &Sampling, can: &Capabilities, losses: &mut Losses) -> Sampling {
     let mut sampling = asked.clone();
@@ -219,11 +121,7 @@ pub fn sampling(asked: &Sampling, can: &Capabilities, losses: &mut Losses) -> Sa
         Sampler::Free { temperature_max } => temperature_max,
         Sampler::OneOf { temperature_max } => {
             if sampling.temperature.is_some() && sampling.top_p.take().is_some() {
-                losses.add(
-                    crate::ir::Severity::Ignored,
-                    "top_p",
-                    "cannot be set together with temperature for this model",
-                );
+                losses.add(Severity::Ignored, "top_p", "cannot be set together with temperature for this model");
             }
             temperature_max
         }
@@ -237,7 +135,7 @@ pub fn sampling(asked: &Sampling, can: &Capabilities, losses: &mut Losses) -> Sa
                 ("logit_bias", sampling.logit_bias.is_some()),
             ];
             for (name, _) in said.into_iter().filter(|(_, said)| *said) {
-                losses.add(crate::ir::Severity::Ignored, name, "cannot be set for this model");
+                losses.add(Severity::Ignored, name, "cannot be set for this model");
             }
             return Sampling { seed: sampling.seed, ..Sampling::default() };
         }
@@ -313,46 +211,6 @@ pub fn nearest_effort(asked: &Effort, levels: &[Effort]) -> Effort {
     nearest.unwrap_or(asked).clone()
 }
 
-/// Reports what of the tools the target cannot take: those that it cannot have at all, which changes the meaning, and what
-/// custom tools and the choice say beside.
-pub fn refuse_what_is_beyond(request: &Request, target: &Target, losses: &mut Losses) {
-    if !target.can.tools && !request.tools.is_empty() {
-        losses.refused("tools", format!("cannot be used with model {}", target.model));
-    }
-    for (index, tool) in request.tools.iter().enumerate() {
-        match tool {
-            Tool::Provider(tool) if tool.original.dialect != target.dialect => losses.refused(
-                format!("tools[{index}]"),
-                format!("is run by its own provider ({}) and does not exist in {}", tool.name, target.dialect),
-            ),
-            Tool::Custom(tool) => {
-                losses.report_carry(&tool.carry, target.dialect, format_args!("tools[{index}]."), &["type"]);
-                if grammar(tool).is_some() && !target.can.custom_tools {
-                    let reason = "is a grammar, which the model is told in words and nothing holds it to";
-                    losses.approximated(format!("tools[{index}].format"), reason);
-                }
-            }
-            Tool::Provider(_) | Tool::Function(_) => {}
-        }
-    }
-    let Some(choice) = &request.tool_choice else { return };
-    losses.report_carry(&choice.carry, target.dialect, "tool_choice.", &["type"]);
-    match &choice.mode {
-        ToolMode::Provider(opaque) if opaque.dialect != target.dialect => {
-            losses.refused("tool_choice", format!("has a form that does not exist in {}", target.dialect));
-        }
-        ToolMode::Required | ToolMode::Named(_) | ToolMode::Allowed { .. } if request.tools.is_empty() => {
-            losses.add(Severity::Ignored, "tool_choice", "has no tools to choose from");
-        }
-        ToolMode::Auto
-        | ToolMode::None
-        | ToolMode::Required
-        | ToolMode::Named(_)
-        | ToolMode::Allowed { .. }
-        | ToolMode::Provider(_) => {}
-    }
-}
-
 /// Whether the target takes such a medium; if not, that is reported as a refusal.
 pub fn takes_media(kind: MediaKind, field: impl FnOnce() -> String, target: &Target, losses: &mut Losses) -> bool {
     let can = match kind {
@@ -403,25 +261,9 @@ pub fn refuse_in_instructions(part: &Part, field: impl FnOnce() -> String, targe
     }
 }
 
-/// The names in a choice of allowed tools, for dialects that have no such choice: they send only those tools.
-pub fn allowed_names(allowed: &[ToolRef]) -> HashSet<&str> {
-    allowed.iter().map(|reference| reference.name.as_str()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_over_the_limit_are_shortened_the_same_way_each_time() {
-        let mut names = ToolNames::new(&Capabilities::unlimited(Dialect::OpenAiChat));
-        let long = "mcp__a.server__".to_owned() + &"x".repeat(80);
-        let short = names.wire(&long).into_owned();
-        assert_eq!(short.len(), 64);
-        assert_eq!(names.wire(&long), short);
-        assert_eq!(names.wire("plain_name"), "plain_name");
-        assert_eq!(names.into_adaptions().tool_names.get(&short), Some(&long));
-    }
 
     #[test]
     fn stop_sequences_that_are_cut_here_are_few_and_short() {

@@ -126,6 +126,20 @@ fn reasons(model: &str) -> bool {
         || generation.is_some_and(|number| number >= 5) && !model.contains("-chat")
 }
 
+/// The models from before JSON by a schema refuse to be asked for it, under this name.
+fn takes_schema(model: &str, name: &str) -> Result<(), Refusal> {
+    let is_older = ["gpt-3.5-", "gpt-4-"].iter().any(|family| model.starts_with(family))
+        || ["gpt-4", "gpt-4o-2024-05-13"].contains(&model);
+    if !is_older {
+        return Ok(());
+    }
+    let guide = "Learn more about supported models at the Structured Outputs guide: \
+                 https://platform.openai.com/docs/guides/structured-outputs";
+    Err(Refusal::invalid(format!(
+        "Invalid parameter: '{name}' of type 'json_schema' is not supported with this model. {guide}"
+    )))
+}
+
 fn authenticate(call: &Call<'_>) -> Result<(), Refusal> {
     let Some(header) = call.request.header("authorization") else {
         return Err(Refusal::invalid(

@@ -315,6 +315,30 @@ async fn an_answer_by_a_schema_is_json_by_that_schema() {
 }
 
 #[tokio::test]
+async fn models_that_have_no_schemas_answer_by_one_all_the_same() {
+    let world = World::new().await;
+    let schema = json!({"type": "object", "additionalProperties": false, "required": ["name", "age"],
+        "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}});
+    for pair in Pair::foreign() {
+        let model = match pair.family {
+            Family::OpenAi => "gpt-4",
+            Family::ChatOnly => "plain/gpt-3.5-turbo",
+            Family::Anthropic => "claude-3-5-haiku-20241022",
+            Family::Gemini => continue,
+        };
+        for mode in MODES {
+            let talk = Talk { schema: Some(schema.clone()), ..user(model, "Who is it?") };
+            let call = call(&world, pair, &talk, mode).await;
+            let at = format!("{pair:?} {mode:?}");
+            let given: Value = serde_json::from_str(&call.heard.text).unwrap();
+            assert!(given["name"].is_string() && given["age"].is_i64(), "{at}: {given}");
+            assert_eq!((&call.heard.finish, call.heard.called().len()), (&Finish::Stop, 0), "{at}");
+            assert_eq!((call.heard.usage, call.said.called().len()), (call.said.usage, 1), "{at}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_picture_arrives_with_its_type_and_all_of_its_bytes() {
     const PNG: &str =
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";

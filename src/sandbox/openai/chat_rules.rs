@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{Refusal, reasons};
+use super::{Refusal, reasons, takes_schema};
 
 /// The first rule that the request breaks.
 pub(super) fn check(request: &Value) -> Result<(), Refusal> {
@@ -267,6 +267,7 @@ fn parameters(request: &Value) -> Result<(), Refusal> {
         .param("messages"));
     }
     if kind == Some("json_schema") {
+        takes_schema(text(request, "model"), "response_format")?;
         let name = request.pointer("/response_format/json_schema/name").and_then(Value::as_str).unwrap_or_default();
         tool_name(name, "response_format.json_schema.name")?;
         let is_strict = request.pointer("/response_format/json_schema/strict") == Some(&Value::Bool(true));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::chat_rules::{object_schema, strict, tool_name};
 use super::responses_shape::{ITEMS, OTHER_ITEMS};
-use super::{Refusal, reasons, said};
+use super::{Refusal, reasons, said, takes_schema};
 use crate::sandbox::seal;
 use crate::sandbox::shape::{Names, Shape, Step, check as check_shape};
 
@@ -237,6 +237,7 @@ fn tools(request: &Value) -> Result<(), Refusal> {
 
 fn parameters(request: &Value) -> Result<(), Refusal> {
     if request.pointer("/text/format/type").is_some_and(|kind| kind == "json_schema") {
+        takes_schema(text(request, "model"), "text.format")?;
         let name = request.pointer("/text/format/name").and_then(Value::as_str).unwrap_or_default();
         tool_name(name, "text.format.name")?;
         if let (Some(true), Some(schema)) =

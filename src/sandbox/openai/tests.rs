@@ -237,6 +237,28 @@ fn a_schema_is_answered_with_a_value_of_it() {
 }
 
 #[test]
+fn the_models_from_before_schemas_refuse_them() {
+    let format = json!({"type": "json_schema", "json_schema": {"name": "c", "schema": city()}});
+    let text = json!({"format": {"type": "json_schema", "name": "c", "schema": city()}});
+    for (model, status) in [
+        ("gpt-4", 400),
+        ("gpt-3.5-turbo", 400),
+        ("gpt-4-turbo", 400),
+        ("gpt-4o-2024-05-13", 400),
+        ("gpt-4o", 200),
+        ("gpt-4.1", 200),
+    ] {
+        let asked = chat(&with(with(plain(), "/response_format", format.clone()), "/model", model.into()));
+        let answer = responses(&json!({"model": model, "input": "hi", "text": text}));
+        for said in [asked, answer] {
+            let (code, message) = said.refusal();
+            assert_eq!(code, status, "{model}: {message}");
+            assert_eq!(message.contains("not supported with this model"), status == 400, "{model}: {message}");
+        }
+    }
+}
+
+#[test]
 fn what_chat_refuses_is_refused_in_its_words() {
     let call = json!({"role": "assistant", "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}]});
     let user = || json!({"role": "user", "content": "a"});

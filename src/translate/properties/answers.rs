@@ -113,8 +113,13 @@ fn seal(seal: &Seal) -> String {
     format!("{:?} {:?} {}", seal.origin, seal.kind, seal.data)
 }
 
-fn thought_tokens(response: &Response) -> Option<u64> {
-    response.usage.as_ref()?.reasoning.filter(|count| *count > 0)
+/// Of all tokens: thoughts; what was written to a cache, which Google does not tell; sound, which only chat and Google do.
+fn details(response: &Response, caller: Dialect) -> [Option<u64>; 4] {
+    let usage = response.usage.clone().unwrap_or_default();
+    let written = usage.cache_write().filter(|_| caller != Dialect::Gemini);
+    let tells_sound = matches!(caller, Dialect::OpenAiChat | Dialect::Gemini);
+    let [heard, spoken] = [usage.audio_input, usage.audio_output].map(|sound| sound.filter(|_| tells_sound));
+    [usage.reasoning, written, heard, spoken].map(|count| count.filter(|count| *count > 0))
 }
 
 /// The same text, thoughts, calls, order, seals, counts, names and reason.
@@ -129,7 +134,7 @@ fn same(before: &Response, provider: Dialect, caller: Dialect, after: &Heard) ->
     prop_assert_eq!(after.thoughts.replace('\n', ""), said.thoughts.replace('\n', ""));
     prop_assert_eq!(&after.seals, &seals(before));
     prop_assert_eq!(counts(&after.response), counts(before));
-    prop_assert_eq!(thought_tokens(&after.response), thought_tokens(before));
+    prop_assert_eq!(details(&after.response, caller), details(before, caller));
     prop_assert_eq!(&after.response.model, &before.model);
     let (named, heard) = (sources(before, caller), sources(&after.response, caller));
     // Chat's and Google's streams name the sources in the end: those of a text that is over are told with an empty one.

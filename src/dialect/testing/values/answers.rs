@@ -52,13 +52,18 @@ fn said() -> impl Strategy<Value = Part> {
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
-    (0_u64..1_000, 0_u64..100, 0_u64..100, 1_u64..1_000, 0_u64..100).prop_map(
-        |(fresh, read, written, said, thought)| Usage {
-            input: Some(1 + fresh + read + written),
+    let cached = (0_u64..100, 0_u64..100, option::weighted(0.2, 0_u64..100));
+    // The rest of what went in and came out is neither cached, nor sound, nor thought.
+    (0_u64..1_000, cached, 1_u64..1_000, 0_u64..100, (0_u64..50, 0_u64..50)).prop_map(
+        |(fresh, (read, written, for_an_hour), said, thought, (heard, spoken))| Usage {
+            input: Some(1 + fresh + heard + read + written + for_an_hour.unwrap_or(0)),
             cache_read: Some(read),
             cache_write_5m: Some(written),
-            output: Some(said + thought),
+            cache_write_1h: for_an_hour,
+            audio_input: Some(heard),
+            output: Some(said + spoken + thought),
             reasoning: Some(thought),
+            audio_output: Some(spoken),
             ..Usage::default()
         },
     )
