@@ -113,7 +113,16 @@ fn merge(known: &mut Value, said: Value) {
 
 /// A count inside of a usage: `at(usage, "prompt_tokens_details.cached_tokens")`.
 pub(super) fn at(usage: &Value, path: &str) -> Option<u64> {
-    path.split('.').try_fold(usage, |value, key| value.get(key))?.as_u64()
+    said(usage, path)?.as_u64()
+}
+
+/// Whether a count is there that cannot be: below zero, broken, or no number. A total that it is a part of is not known then.
+pub(super) fn is_nonsense(usage: &Value, path: &str) -> bool {
+    said(usage, path).is_some_and(|value| !value.is_null() && value.as_u64().is_none())
+}
+
+fn said<'a>(usage: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(usage, |value, key| value.get(key))
 }
 
 /// Whether a member of this name has a value other than null. Quotes inside of strings are escaped, so that only members

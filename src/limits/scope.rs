@@ -139,7 +139,8 @@ impl Scope {
             (Per::User | Per::Key | Per::Team, Payer::Team(team)) => settings.multiplier(team),
             (Per::User | Per::Key | Per::Team, Payer::Alone(_)) | (Per::Product, _) => 1.0,
         };
-        let amount = if factor == 1.0 { limit.usd.0 } else { NanoUsd::from_usd(limit.usd.0.as_usd() * factor)? };
+        // As large as amounts get, or as small, it is a limit still.
+        let amount = if factor == 1.0 { limit.usd.0 } else { NanoUsd(((limit.usd.0.0 as f64 * factor) as i64).max(1)) };
         Some(Claim {
             key: CounterKey { whose: self.whose(limit.per), length },
             per: limit.per,
@@ -281,6 +282,22 @@ mod tests {
         let alone = Scope::new(ProductName::from("wizard"), &principal(None, key()), None);
         let team = scope("wizard", 7, None);
         assert_ne!(claim(&alone, Per::Team).key, claim(&team, Per::Team).key);
+    }
+
+    #[test]
+    fn a_limit_that_a_multiplier_makes_very_large_or_very_small_is_a_limit_still() {
+        for (usd, factor, limit) in
+            [("1000000000", "1000.0", i64::MAX), ("0.000000001", "0.001", 1), ("3", "1.5", 4_500_000_000)]
+        {
+            let limits = format!("[{{ per = 'user', usd = {usd}, window = '1h' }}]");
+            let multipliers = format!("{{ 1 = {factor} }}");
+            let config = config(&[
+                ("LLM_GATEWAY__PRODUCTS__WIZARD__LIMITS", &limits),
+                ("LLM_GATEWAY__LIMITS__TEAM_MULTIPLIERS", &multipliers),
+            ]);
+            let claims = scope("wizard", 1, None).claims(&config.products["wizard"], &config.limits);
+            assert_eq!(claims.iter().map(|claim| claim.limit.0).collect::<Vec<_>>(), [limit]);
+        }
     }
 
     #[test]

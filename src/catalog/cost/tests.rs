@@ -690,6 +690,15 @@ const TABLE: &[Row] = &[
         // 500 x 0.45 + 501 x 0.045 + 44 x 2.7
         costs: 366_345,
     },
+    Row {
+        from: "a prompt that was blocked",
+        model: "gemini-2.5-pro",
+        dialect: Dialect::Gemini,
+        tier: "standard",
+        usage: r#"{"promptTokenCount":4,"totalTokenCount":4}"#,
+        // 4 x 1.25
+        costs: 5_000,
+    },
 ];
 
 fn tariff(model: &str) -> Tariff {
@@ -784,6 +793,44 @@ fn a_model_that_no_list_has_costs_the_dearest_rates_of_its_vendor() {
 #[test]
 fn a_usage_that_is_missing_or_cannot_be_costs_the_estimate() {
     let expected = Cost { amount: ESTIMATE, parts: None, provenance: Provenance::Default };
+    for (model, dialect, wire) in [
+        ("claude-sonnet-4-5", Dialect::Anthropic, r#"{"input_tokens":-5,"output_tokens":3}"#),
+        ("claude-sonnet-4-5", Dialect::Anthropic, r#"{"input_tokens":5}"#),
+        ("claude-sonnet-4-5", Dialect::Anthropic, r#"{"input_tokens":5,"output_tokens":1e18}"#),
+        (
+            "claude-sonnet-4-5",
+            Dialect::Anthropic,
+            r#"{"input_tokens":5,"output_tokens":3,"cache_read_input_tokens":18446744073709551615}"#,
+        ),
+        (
+            "claude-sonnet-4-5",
+            Dialect::Anthropic,
+            r#"{"input_tokens":5,"output_tokens":3,"cache_creation_input_tokens":-7}"#,
+        ),
+        (
+            "claude-sonnet-4-5",
+            Dialect::Anthropic,
+            r#"{"input_tokens":5,"output_tokens":3,"cache_read_input_tokens":"9"}"#,
+        ),
+        ("gemini-2.5-pro", Dialect::Gemini, r#"{"promptTokenCount":5,"candidatesTokenCount":-3}"#),
+        (
+            "gemini-2.5-pro",
+            Dialect::Gemini,
+            r#"{"promptTokenCount":5,"candidatesTokenCount":3,"toolUsePromptTokenCount":-1}"#,
+        ),
+        ("gemini-2.5-pro", Dialect::Gemini, r#"{"candidatesTokenCount":3}"#),
+        (
+            "gemini-2.5-pro",
+            Dialect::Gemini,
+            r#"{"promptTokenCount":5,"candidatesTokenCount":3,"thoughtsTokenCount":1e18}"#,
+        ),
+        ("gpt-4.1", Dialect::OpenAiResponses, r#"{"input_tokens":-5,"output_tokens":3}"#),
+        ("gpt-4.1", Dialect::OpenAiResponses, r#"{"output_tokens":3}"#),
+        ("gpt-4.1", Dialect::OpenAiResponses, r#"{"input_tokens":5,"output_tokens":900000000000}"#),
+    ] {
+        let usage = usage(dialect, wire);
+        assert_eq!(tariff(model).cost(Some(&usage), &case(STANDARD)), expected, "{wire}");
+    }
     let tariff = tariff("gpt-4.1");
     assert_eq!(tariff.cost(None, &case(STANDARD)), expected);
     for wire in [

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::dialect::error;
-use crate::dialect::seen::{Seen, at, leading_type};
+use crate::dialect::seen::{Seen, at, is_nonsense, leading_type};
 use crate::dialect::{Dialect, Operation};
 use crate::ir::{Opaque, Usage};
 
@@ -122,7 +122,8 @@ pub(crate) fn usage(wire: Value) -> Usage {
     // The last event of a stream has the total only.
     let written = at(&wire, "cache_creation_input_tokens").map_or(apart, |total| total.max(apart));
     let known = at(&wire, "cache_creation_input_tokens").is_some() || short.is_some() || long.is_some();
-    let fresh = at(&wire, "input_tokens");
+    let parts = ["cache_read_input_tokens", "cache_creation_input_tokens"];
+    let fresh = at(&wire, "input_tokens").filter(|_| !parts.iter().any(|part| is_nonsense(&wire, part)));
     Usage {
         input: fresh.map(|fresh| fresh.saturating_add(cache_read.unwrap_or(0)).saturating_add(written)),
         cache_read,

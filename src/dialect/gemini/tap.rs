@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::dialect::error;
-use crate::dialect::seen::{Seen, at};
+use crate::dialect::seen::{Seen, at, is_nonsense};
 use crate::dialect::{Dialect, Operation};
 use crate::ir::{Opaque, Usage};
 
@@ -95,6 +95,7 @@ fn answer(answer: Whole, seen: &mut Seen) {
 pub(crate) fn usage(wire: Value) -> Usage {
     let sum = |one: &str, other: &str| match (at(&wire, one), at(&wire, other)) {
         (None, None) => None,
+        _ if is_nonsense(&wire, one) || is_nonsense(&wire, other) => None,
         (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
     };
     let modality = |details: &str, name: &str| {
@@ -102,12 +103,18 @@ pub(crate) fn usage(wire: Value) -> Usage {
         let count = |detail: &Value| detail.get("tokenCount").and_then(Value::as_u64);
         details.iter().find(|detail| detail.get("modality").and_then(Value::as_str) == Some(name)).and_then(count)
     };
+    let input = sum("promptTokenCount", "toolUsePromptTokenCount");
+    let output = ["candidatesTokenCount", "thoughtsTokenCount"];
+    // What is zero is left out: of a prompt that was blocked, only the input and the total are said.
+    let is_left_out = output.iter().all(|part| !is_nonsense(&wire, part));
+    let rest = at(&wire, "totalTokenCount").zip(input).map(|(total, input)| total.saturating_sub(input));
+    let output = sum(output[0], output[1]).or(rest.filter(|_| is_left_out));
     Usage {
-        input: sum("promptTokenCount", "toolUsePromptTokenCount"),
+        input,
         cache_read: at(&wire, "cachedContentTokenCount"),
         audio_input: modality("promptTokensDetails", "AUDIO"),
         image_input: modality("promptTokensDetails", "IMAGE"),
-        output: sum("candidatesTokenCount", "thoughtsTokenCount"),
+        output,
         reasoning: at(&wire, "thoughtsTokenCount"),
         audio_output: modality("candidatesTokensDetails", "AUDIO"),
         image_output: modality("candidatesTokensDetails", "IMAGE"),
