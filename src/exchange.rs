@@ -22,6 +22,7 @@ use crate::auth::principal::Principal;
 use crate::catalog::SharedCatalog;
 use crate::clock::Clock;
 use crate::config::{Config, SharedConfig};
+use crate::dialect::peek::Peek;
 use crate::dialect::{self, Delivery, Dialect, Operation};
 use crate::fault::{Fault, FaultKind};
 use crate::ids::{ProductName, RequestId};
@@ -190,11 +191,18 @@ impl Exchange {
     }
 
     async fn attempt(&self, call: Call, config: &Arc<Config>, settlement: &mut Settlement) -> Result<Reply, Failed> {
-        let asked = admit::request(&call, config)?;
-        settlement.asked(&asked, admit::named_user(&call, &asked));
-        let scope = admit::scope(&call, &asked);
         let product = config.products.get(call.product.as_str());
+        let (asked, refused) = match admit::request(&call, config) {
+            Ok(asked) => (asked, None),
+            // Of a body that says nothing, the token alone says whose limits these are.
+            Err(fault) => (Peek::default(), Some(fault)),
+        };
+        let scope = admit::scope(&call, &asked);
         settlement.bill(admit::bill(&call, &asked, &scope, product, &self.gateway));
+        if let Some(fault) = refused {
+            return Err(fault.into());
+        }
+        settlement.asked(&asked, admit::named_user(&call, &asked));
         let resolved = plan::resolve(&call, &asked, None, config, &self.gateway)?;
         let spare = product.and_then(|product| fallback::spare(&call, &asked, &resolved.model, product, config));
         let plan = Arc::new(plan::route(call, asked, &resolved, config, &self.gateway)?);

@@ -53,6 +53,80 @@ async fn every_answer_to_a_call_has_the_headers_of_its_tightest_limit() {
 }
 
 #[tokio::test]
+async fn what_goes_wrong_with_a_call_says_how_its_limit_stands_in_every_dialect_whole_and_streamed() {
+    let gateway = TestGateway::builder()
+        .product("tight", r#"limits = [{ per = "team", usd = 2, window = "24h" }]"#)
+        .setting("timeouts.first_byte", "200ms")
+        .setting("breaker.minimum_calls", "1000")
+        .setting("products.tight.models", "[\"gpt-4.1\", \"claude-sonnet-4-5\", \"gemini-2.5-pro\", \"gpt-99\"]")
+        .start()
+        .await;
+    let messages = json!([{"role": "user", "content": "hi"}]);
+    let call = |dialect: &str, model: &str, stream: bool| match dialect {
+        "chat" => {
+            ("/tight/v1/chat/completions".to_owned(), json!({"model": model, "stream": stream, "messages": messages}))
+        }
+        "responses" => ("/tight/v1/responses".to_owned(), json!({"model": model, "stream": stream, "input": "hi"})),
+        "messages" => (
+            "/tight/v1/messages".to_owned(),
+            json!({"model": model, "stream": stream, "max_tokens": 9, "messages": messages}),
+        ),
+        _ => {
+            let verb = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+            let path = format!("/tight/v1beta/models/{model}:{verb}");
+            (path, json!({"contents": [{"parts": [{"text": "hi"}]}]}))
+        }
+    };
+    let no = json!({"error": {"message": "no", "type": "server_error", "code": 500, "status": "INTERNAL"}});
+    for (dialect, model) in
+        [("chat", "gpt-4.1"), ("responses", "gpt-4.1"), ("messages", "claude-sonnet-4-5"), ("gemini", "gemini-2.5-pro")]
+    {
+        let provider = match dialect {
+            "messages" => gateway.anthropic(),
+            "gemini" => gateway.gemini(),
+            _ => gateway.openai(),
+        };
+        for stream in [false, true] {
+            for (what, status, reply) in [
+                ("a refusal", 400, Reply::json(400, &no)),
+                ("an error", 500, Reply::json(500, &no)),
+                ("an overload", 429, Reply::json(429, &no)),
+                ("nonsense", 502, Reply::raw("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc")),
+                ("nothing", 504, Reply::silence()),
+            ] {
+                provider.script().always(reply);
+                let (path, body) = call(dialect, model, stream);
+                let answer = gateway.post(&path, &body).send().await.unwrap();
+                assert_eq!(answer.status(), status, "{what}, {dialect}, {stream}");
+                assert_limits(&answer, &format!("{what}, {dialect}, {stream}"));
+            }
+            for (what, status, model) in
+                [("an unknown model", 400, "no-such-model"), ("a model that is not allowed", 403, "gpt-5")]
+            {
+                let (path, body) = call(dialect, model, stream);
+                let answer = gateway.post(&path, &body).send().await.unwrap();
+                assert_eq!(answer.status(), status, "{what}, {dialect}, {stream}");
+                assert_limits(&answer, &format!("{what}, {dialect}, {stream}"));
+            }
+        }
+        let (path, _) = call(dialect, model, false);
+        for body in ["{", "[]", "{}"] {
+            let answer = gateway.post(&path, &json!(null)).body(body).send().await.unwrap();
+            assert_eq!(answer.status(), 400, "{dialect}: {body}");
+            assert_limits(&answer, &format!("{dialect}: {body}"));
+        }
+    }
+}
+
+fn assert_limits(answer: &reqwest::Response, what: &str) {
+    let said =
+        ["x-ratelimit-limit-usd", "x-ratelimit-remaining-usd", "x-ratelimit-reset"].map(|name| header(answer, name));
+    assert_eq!((said[0], said[2]), ("2.00", "0"), "{what}");
+    let left: f64 = said[1].parse().unwrap();
+    assert!(left > 1.9 && left <= 2.0, "{what}: {left}");
+}
+
+#[tokio::test]
 async fn operators_see_use_warnings_refusals_and_how_far_estimates_were_off() {
     let gateway = TestGateway::builder()
         .product(
