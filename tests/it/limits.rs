@@ -27,9 +27,11 @@ use crate::support::wait;
 
 mod again;
 mod clocks;
+mod command;
 mod early;
 mod fees;
 mod nonsense;
+mod panics;
 mod redis;
 mod seen;
 mod several;
