@@ -84,9 +84,9 @@ impl World {
         while let Some(piece) = answer.chunk().await.unwrap() {
             heard += piece.len();
             end.extend_from_slice(&piece);
-            // The last event of Responses has the whole text.
-            if end.len() > 8 * MIB {
-                end.drain(..end.len() - 4 * MIB);
+            // The last event of Responses has the whole text, and all tools.
+            if end.len() > 64 * MIB {
+                end.drain(..end.len() - 32 * MIB);
             }
         }
         (answer.status().as_u16(), heard, end)
