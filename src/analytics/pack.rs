@@ -29,12 +29,19 @@ pub struct Pack {
     pub deflated: Vec<u8>,
 }
 
+/// So much text is compressed at a time: few enough bytes to be in the processor's cache still, where they were written.
+const PIECE: usize = 32 * 1024;
+
 /// Packs. Kept, because its tables are large.
 #[derive(Debug)]
 pub struct Packer {
     deflate: Compress,
+    /// What was added last, and is not compressed yet.
     text: Vec<u8>,
+    deflated: Vec<u8>,
+    crc: Hasher,
     sizes: Vec<u32>,
+    bytes: usize,
 }
 
 /// A pack that is not what was packed.
@@ -47,7 +54,14 @@ pub struct Damaged {
 
 impl Default for Packer {
     fn default() -> Self {
-        Self { deflate: Compress::new(Compression::new(LEVEL), false), text: Vec::new(), sizes: Vec::new() }
+        Self {
+            deflate: Compress::new(Compression::new(LEVEL), false),
+            text: Vec::new(),
+            deflated: Vec::new(),
+            crc: Hasher::new(),
+            sizes: Vec::new(),
+            bytes: 0,
+        }
     }
 }
 
@@ -59,11 +73,14 @@ impl Packer {
         }
         self.text.extend_from_slice(event);
         self.sizes.push(u32::try_from(event.len()).unwrap_or(u32::MAX));
+        if self.text.len() >= PIECE {
+            self.compress(FlushCompress::None);
+        }
     }
 
     /// How many bytes were added.
     pub fn len(&self) -> usize {
-        self.text.len()
+        self.bytes + self.text.len()
     }
 
     /// How many events were added.
@@ -78,24 +95,36 @@ impl Packer {
 
     /// Packs what was added.
     pub fn pack(&mut self) -> Pack {
-        let crc = crc32fast::hash(&self.text);
+        self.compress(FlushCompress::Sync);
         self.deflate.reset();
-        let mut deflated = Vec::with_capacity(self.text.len() / 4 + 256);
+        self.bytes = 0;
+        Pack {
+            sizes: std::mem::take(&mut self.sizes),
+            crc: std::mem::take(&mut self.crc).finalize(),
+            deflated: std::mem::take(&mut self.deflated),
+        }
+    }
+
+    /// Compresses what was added last.
+    fn compress(&mut self, flush: FlushCompress) {
+        self.crc.update(&self.text);
+        self.deflated.reserve(self.text.len() / 4 + 256);
+        let before = self.deflate.total_in();
         loop {
-            let consumed = usize::try_from(self.deflate.total_in()).unwrap_or(usize::MAX);
+            let consumed = usize::try_from(self.deflate.total_in() - before).unwrap_or(usize::MAX);
             let rest = self.text.get(consumed..).unwrap_or_default();
-            // A flush is over when it leaves room: <https://zlib.net/manual.html>, `deflate`.
-            let flushed = self.deflate.compress_vec(rest, &mut deflated, FlushCompress::Sync);
-            let is_done = deflated.len() < deflated.capacity();
-            match flushed {
+            // It is over when it leaves room: <https://zlib.net/manual.html>, `deflate`.
+            let compressed = self.deflate.compress_vec(rest, &mut self.deflated, flush);
+            let is_done = self.deflated.len() < self.deflated.capacity();
+            match compressed {
                 Ok(Status::Ok | Status::BufError | Status::StreamEnd) if is_done => break,
-                Ok(_) => deflated.reserve(deflated.capacity().max(256)),
+                Ok(_) => self.deflated.reserve(self.deflated.capacity().max(256)),
                 // Only a stream that has ended refuses, and a piece never ends one.
                 Err(_) => break,
             }
         }
+        self.bytes += self.text.len();
         self.text.clear();
-        Pack { sizes: std::mem::take(&mut self.sizes), crc, deflated }
     }
 }
 

@@ -22,8 +22,12 @@ use crate::analytics::pack::{Pack, Packer};
 use crate::clock::Clock;
 use crate::config::analytics::Analytics as Settings;
 
-/// How long an ended call waits for others, so that they are written together. With what writing takes, less than 100 ms.
+/// How long an event waits for others, so that they are packed together. With what writing takes, less than 100 ms.
 const LINGER: Duration = Duration::from_millis(20);
+
+/// How long an ended call waits to be written: so short that what it held is in the processor's cache still, when it is read here
+/// and when its thread uses that memory again.
+const GLANCE: Duration = Duration::from_millis(4);
 
 /// The most events, and about the most bytes of JSON, in one pack.
 const PACK_EVENTS: usize = 512;
@@ -47,6 +51,8 @@ pub(super) struct Desk {
     queue: RefCell<Queue>,
     writer: RefCell<Writer>,
     packer: RefCell<Packer>,
+    /// What is in the packer.
+    written: Cell<Written>,
     /// Taken out of the buffer and not written yet: survives a panic, and keeps its order whoever goes on with it.
     taken: RefCell<VecDeque<Entry>>,
     pub(super) spans: Spans,
@@ -71,11 +77,26 @@ pub(super) enum Writes {
     EventAndSpan,
 }
 
+/// Events that are written and not packed: what they held as they waited, and since when there are any.
+#[derive(Clone, Copy, Debug, Default)]
+struct Written {
+    held: Load,
+    since: Option<Instant>,
+}
+
+/// When events are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packing {
+    /// Once there are many, or the first has waited.
+    WhenDue,
+    Now,
+}
+
 /// Calls whose events are written, by where they were made: by few threads.
 #[derive(Default)]
-struct Written(Vec<(Home, Vec<Entry>)>);
+struct Homeward(Vec<(Home, Vec<Entry>)>);
 
-impl Written {
+impl Homeward {
     fn add(&mut self, home: Home, entry: Entry) {
         match self.0.iter_mut().find(|(other, _)| *other == home) {
             Some((_, some)) => some.push(entry),
@@ -95,6 +116,7 @@ impl Desk {
             queue: RefCell::new(queue),
             writer: RefCell::default(),
             packer: RefCell::default(),
+            written: Cell::default(),
             taken: RefCell::default(),
             spans,
             writes,
@@ -107,10 +129,15 @@ impl Desk {
         }
     }
 
-    /// After a panic: what was being sent is sent again.
+    /// After a panic: what was being sent is sent again, and what was written is packed.
     pub(super) fn reset(&self) {
         self.queue.borrow_mut().reset();
-        self.packer.replace(Packer::default());
+        if !survives(|| self.pack()) {
+            self.packer.replace(Packer::default());
+            let Written { held, .. } = self.written.take();
+            self.shared.buffer.release(held);
+            self.shared.counts.dropped(Dropped::Panicked, held.events as u64);
+        }
     }
 
     /// Writes ended calls as they come in, for ever.
@@ -120,34 +147,38 @@ impl Desk {
                 self.shared.begun.notified().await;
             }
             // Half a buffer does not wait.
-            let _ = timeout(LINGER, self.shared.pressed.notified()).await;
-            self.write_all().await;
+            let is_pressed = timeout(GLANCE, self.shared.pressed.notified()).await.is_ok();
+            self.write_all(if is_pressed { Packing::Now } else { Packing::WhenDue }).await;
         }
     }
 
     /// Writes all calls that have ended by now.
-    async fn write_all(&self) {
+    async fn write_all(&self, packing: Packing) {
         self.taken.borrow_mut().extend(self.shared.buffer.take());
-        while let Some((pack, done)) = self.pack() {
-            // At once: whatever comes now, it is done with.
-            self.shared.buffer.release(done);
-            if let Some(pack) = pack {
-                let lost = self.queue.borrow_mut().push(self.now_ms(), vec![pack], self.clock.now());
-                self.lost(lost);
+        loop {
+            self.write();
+            let is_due = self.written.get().since.is_some_and(|since| since.elapsed() >= LINGER);
+            if packing == Packing::WhenDue && !is_due && !self.is_pack_full() {
+                return;
             }
-            self.publish();
-            self.news.notify_one();
+            if !self.pack() {
+                return;
+            }
             // What is being sent gets its turn.
             tokio::task::yield_now().await;
         }
     }
 
-    /// The next events, and what they held as they waited; none if nothing is left.
-    fn pack(&self) -> Option<(Option<Pack>, Load)> {
-        let mut packer = self.packer.borrow_mut();
+    fn is_pack_full(&self) -> bool {
+        let packer = self.packer.borrow();
+        packer.events() >= PACK_EVENTS || packer.len() >= PACK_BYTES
+    }
+
+    /// Writes what was taken, as far as a pack has room.
+    fn write(&self) {
         let mut done = Load::default();
-        let mut written = Written::default();
-        while packer.events() < PACK_EVENTS && packer.len() < PACK_BYTES {
+        let mut homeward = Homeward::default();
+        while !self.is_pack_full() {
             let next = self.taken.borrow_mut().pop_front();
             let Some(entry) = next else { break };
             let held = entry.held_bytes();
@@ -161,21 +192,49 @@ impl Desk {
             }
             if self.settings.api_key.is_some() {
                 let is_written = survives(|| match &entry {
-                    Entry::Call(generation, _) => packer.add(self.writer.borrow_mut().event(generation)),
-                    Entry::Warning(warning) => packer.add(&warning.event()),
+                    Entry::Call(generation, _) => {
+                        self.packer.borrow_mut().add(self.writer.borrow_mut().event(generation));
+                    }
+                    Entry::Warning(warning) => self.packer.borrow_mut().add(&warning.event()),
                 });
                 self.shared.counts.dropped(Dropped::Panicked, u64::from(!is_written));
             }
             if let Entry::Call(_, home) = entry
                 && held <= RETURNED_BYTES
             {
-                written.add(home, entry);
+                homeward.add(home, entry);
             }
         }
-        for (home, some) in written.0 {
+        for (home, some) in homeward.0 {
             self.shared.returns.give(home, some);
         }
-        (done.events > 0).then(|| ((!packer.is_empty()).then(|| packer.pack()), done))
+        if done.events > 0 {
+            let Written { held, since } = self.written.get();
+            let held = Load { events: held.events + done.events, bytes: held.bytes + done.bytes };
+            self.written.set(Written { held, since: since.or_else(|| Some(Instant::now())) });
+        }
+    }
+
+    /// Packs what was written, for the queue. Until then it counts as waiting. `false` if nothing was.
+    fn pack(&self) -> bool {
+        let Written { held, .. } = self.written.get();
+        if held.events == 0 {
+            return false;
+        }
+        let pack = {
+            let mut packer = self.packer.borrow_mut();
+            (!packer.is_empty()).then(|| packer.pack())
+        };
+        // At once: whatever comes now, they wait no more.
+        self.written.take();
+        self.shared.buffer.release(held);
+        if let Some(pack) = pack {
+            let lost = self.queue.borrow_mut().push(self.now_ms(), vec![pack], self.clock.now());
+            self.lost(lost);
+        }
+        self.publish();
+        self.news.notify_one();
+        true
     }
 
     /// Looks after the file, and says what was dropped, for ever.
@@ -249,7 +308,7 @@ impl Desk {
 
     /// Packs two halves of a pack.
     pub(super) fn halves(&self, pack: &Pack) -> Vec<Pack> {
-        pack.halves(&mut self.packer.borrow_mut()).unwrap_or_else(|damaged| {
+        pack.halves(&mut Packer::default()).unwrap_or_else(|damaged| {
             tracing::error!(error = %damaged, "events that waited cannot be read any more");
             self.shared.counts.dropped(Dropped::Unreadable, damaged.events as u64);
             Vec::new()
@@ -258,7 +317,7 @@ impl Desk {
 
     /// Brings everything to an end: what has ended is written, and sent as far as PostHog takes it within a few seconds.
     pub(super) async fn close(&self, collector: Option<&Collector>) {
-        self.write_all().await;
+        self.write_all(Packing::Now).await;
         self.is_closing.set(true);
         self.has_failed.set(false);
         self.news.notify_one();
@@ -272,7 +331,7 @@ impl Desk {
             tracing::info!("PostHog is slow; what it has not taken yet is sent by the next process");
         }
         self.shared.close();
-        self.write_all().await;
+        self.write_all(Packing::Now).await;
         if let Some(collector) = collector {
             let _ = timeout(LAST_WORDS, self.spans.send_all(collector)).await;
         }
@@ -323,6 +382,6 @@ impl Desk {
 }
 
 /// Writes an event, or a span, if there is no mistake of ours in it: that costs no other call its own.
-fn survives(write: impl FnOnce()) -> bool {
+fn survives<T>(write: impl FnOnce() -> T) -> bool {
     catch_unwind(AssertUnwindSafe(write)).is_ok()
 }
