@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::limits::budget::{Standing, Verdict};
+use crate::limits::budget::{Room, Standing, Verdict};
 use crate::limits::window::{Bucket, LedgerTime, Spent, WindowLength};
 use crate::money::NanoUsd;
 
@@ -158,15 +158,26 @@ impl Counter {
         }
     }
 
-    /// Decides on a call, and reserves its estimate if it may go.
-    pub fn admit(&mut self, estimate: NanoUsd, at: LedgerTime, company: Company) -> Local {
+    /// Decides on a call, and reserves its estimate if it may go. What room there is afterwards is said with it.
+    pub fn admit(&mut self, estimate: NanoUsd, at: LedgerTime, company: Company) -> (Local, Room) {
         self.roll(at);
         self.typical = estimate;
+        let local = self.decide(estimate, at, company);
+        if local == Local::Admitted {
+            self.reserve(estimate);
+        }
+        (local, self.standing().room(at))
+    }
+
+    fn decide(&self, estimate: NanoUsd, at: LedgerTime, company: Company) -> Local {
+        if self.is_far_from_its_limit(estimate, at, company) {
+            return Local::Admitted;
+        }
         let mut standing = self.standing();
         if company == Company::Alone {
             standing.reserved += self.promised_elsewhere(at);
         }
-        let local = match (company, standing.verdict(estimate, at)) {
+        match (company, standing.verdict(estimate, at)) {
             (_, Verdict::Refuse { after }) => Local::Refused { after },
             (Company::Alone, Verdict::Wait) => Local::Wait,
             (Company::Alone, Verdict::Admit) => Local::Admitted,
@@ -175,11 +186,17 @@ impl Counter {
             (Company::Shared(instances), Verdict::Admit | Verdict::Wait) => {
                 if self.is_covered(estimate, at, instances) { Local::Admitted } else { Local::Ask }
             }
-        };
-        if local == Local::Admitted {
-            self.reserve(estimate);
         }
-        local
+    }
+
+    /// What nearly all calls find, with few comparisons: a call that the rest of the limit has room for, and that nobody has to be
+    /// asked about.
+    fn is_far_from_its_limit(&self, estimate: NanoUsd, at: LedgerTime, company: Company) -> bool {
+        let needs_nobody = match company {
+            Company::Alone => self.promised == NanoUsd::ZERO,
+            Company::Shared(_) => estimate <= self.lease && !self.is_stale(at),
+        };
+        needs_nobody && estimate > NanoUsd::ZERO && self.spent_within(at) + self.reserved + estimate <= self.limit
     }
 
     /// Reserves, whatever there is room for.
@@ -190,9 +207,14 @@ impl Counter {
     }
 
     /// Takes a reservation back, and adds what the call really cost. Says whether that took the counter over `warn_at` of its
-    /// limit; not more than once in a bucket.
-    pub fn settle(&mut self, estimate: NanoUsd, actual: NanoUsd, at: LedgerTime, warn_at: f64) -> bool {
+    /// limit, not more than once in a bucket, and what room there is afterwards.
+    pub fn settle(&mut self, estimate: NanoUsd, actual: NanoUsd, at: LedgerTime, warn_at: f64) -> (bool, Room) {
         self.roll(at);
+        let crosses = self.spend(estimate, actual, at, warn_at);
+        (crosses, self.standing().room(at))
+    }
+
+    fn spend(&mut self, estimate: NanoUsd, actual: NanoUsd, at: LedgerTime, warn_at: f64) -> bool {
         self.reserved = (self.reserved - estimate).max(NanoUsd::ZERO);
         self.lease += estimate - actual;
         self.admitted_since += actual - estimate;
@@ -325,15 +347,16 @@ impl Counter {
     }
 
     fn standing(&self) -> Standing {
-        Standing {
-            limit: self.limit,
-            length: self.length,
-            spent: Spent {
-                current: self.own.current + self.others.current,
-                previous: self.own.previous + self.others.previous,
-            },
-            reserved: self.reserved,
-        }
+        Standing { limit: self.limit, length: self.length, spent: self.spent(), reserved: self.reserved }
+    }
+
+    /// By all, as far as known.
+    fn spent(&self) -> Spent {
+        Spent { current: self.own.current + self.others.current, previous: self.own.previous + self.others.previous }
+    }
+
+    fn spent_within(&self, at: LedgerTime) -> NanoUsd {
+        self.spent().within(self.length, at)
     }
 
     /// What the others have promised, as far as known and not too long ago.
@@ -344,7 +367,7 @@ impl Counter {
 
     /// Whether this instance's own calls under way leave no room.
     fn is_full_by_own(&self, estimate: NanoUsd, at: LedgerTime) -> bool {
-        let spent = self.standing().spent.within(self.length, at);
+        let spent = self.spent_within(at);
         self.reserved > NanoUsd::ZERO && spent + self.reserved + estimate > self.limit
     }
 
@@ -354,7 +377,7 @@ impl Counter {
             return estimate <= self.lease;
         }
         let unseen = NanoUsd(self.limit.0 / UNSEEN_SHARE / i64::from(instances.max(1)));
-        let spent = self.standing().spent.within(self.length, at);
+        let spent = self.spent_within(at);
         self.admitted_since.max(NanoUsd::ZERO) + estimate <= unseen && spent + self.reserved + estimate <= self.limit
     }
 
@@ -399,12 +422,41 @@ mod tests {
     }
 
     fn admit(counter: &mut Counter, estimate: i64, company: Company) -> Local {
-        counter.admit(NanoUsd(estimate), NOON, company)
+        counter.admit(NanoUsd(estimate), NOON, company).0
+    }
+
+    fn settle(counter: &mut Counter, estimate: i64, actual: i64) -> bool {
+        counter.settle(NanoUsd(estimate), NanoUsd(actual), NOON, 0.8).0
     }
 
     #[test]
     fn what_each_call_needs_fits_two_cache_lines_with_a_lock_before_it() {
         assert!(size_of::<u64>() + std::mem::offset_of!(Counter, promised) <= 128);
+    }
+
+    #[test]
+    fn the_short_way_says_what_the_long_one_would() {
+        let mut admitted = 0;
+        for case in 0..200_000_u64 {
+            let mut random = fastrand::Rng::with_seed(case);
+            let mut counter = counter(100);
+            let mut amount = |most: i64| NanoUsd(random.i64(0..=most));
+            (counter.own.current, counter.others.current) = (amount(60), amount(60));
+            (counter.reserved, counter.promised, counter.lease) = (amount(40), amount(3), amount(40));
+            let estimate = amount(30);
+            counter.looked_at = LedgerTime(NOON.0 - random.u64(0..2 * LEASE_MS));
+            let company = if random.bool() { Company::Alone } else { Company::Shared(2) };
+            if !counter.is_far_from_its_limit(estimate, NOON, company) {
+                continue;
+            }
+            admitted += 1;
+            let mut standing = counter.standing();
+            standing.reserved +=
+                if company == Company::Alone { counter.promised_elsewhere(NOON) } else { NanoUsd::ZERO };
+            assert_eq!(standing.verdict(estimate, NOON), Verdict::Admit, "{counter:?}");
+            assert!(company == Company::Alone || counter.is_covered(estimate, NOON, 2), "{counter:?}");
+        }
+        assert!(admitted > 10_000, "{admitted}");
     }
 
     #[test]
@@ -414,7 +466,7 @@ mod tests {
             assert_eq!(admit(&mut counter, 10, Company::Alone), Local::Admitted);
         }
         assert_eq!(admit(&mut counter, 10, Company::Alone), Local::Wait);
-        counter.settle(NanoUsd(10), NanoUsd(5), NOON, 0.8);
+        settle(&mut counter, 10, 5);
         assert_eq!(admit(&mut counter, 5, Company::Alone), Local::Admitted);
     }
 
@@ -422,7 +474,7 @@ mod tests {
     fn what_was_spent_refuses() {
         let mut counter = counter(100);
         counter.reserve(NanoUsd(10));
-        counter.settle(NanoUsd(10), NanoUsd(100), NOON, 0.8);
+        settle(&mut counter, 10, 100);
         assert!(matches!(admit(&mut counter, 1, Company::Alone), Local::Refused { .. }));
     }
 
@@ -463,13 +515,13 @@ mod tests {
         let told = counter.tell(NOON);
         counter.learn(&told, &learnt(false, 0, 250), NanoUsd::ZERO, NOON, NOON);
         counter.reserve(NanoUsd(100));
-        counter.settle(NanoUsd(100), NanoUsd(90), NOON, 0.8);
+        settle(&mut counter, 100, 90);
         let mention = Mention { bucket: told.bucket, own: NanoUsd(90) };
         assert_eq!(counter.mention(later(LOOK_EVERY_MS - 1)), Some(mention));
         assert_eq!(counter.mention(later(LOOK_EVERY_MS)), None);
         counter.reserve(NanoUsd(35));
         assert_eq!(counter.mention(NOON), None, "half of the lease is promised away");
-        counter.settle(NanoUsd(35), NanoUsd::ZERO, NOON, 0.8);
+        settle(&mut counter, 35, 0);
         assert!(counter.mention(NOON).is_some());
         counter.doubt();
         assert_eq!(counter.mention(NOON), None);
@@ -491,7 +543,7 @@ mod tests {
         let mut counter = counter(1000);
         let told = counter.tell(NOON);
         counter.learn(&told, &learnt(false, 0, 250), NanoUsd::ZERO, NOON, NOON);
-        let late = counter.admit(NanoUsd(100), later(LEASE_MS), Company::Shared(2));
+        let late = counter.admit(NanoUsd(100), later(LEASE_MS), Company::Shared(2)).0;
         assert_eq!(late, Local::Ask);
     }
 
@@ -500,8 +552,8 @@ mod tests {
         let mut counter = counter(1000);
         let told = counter.tell(NOON);
         counter.learn(&told, &learnt(false, 0, 250), NanoUsd::ZERO, NOON, later(LEASE_MS - 1));
-        assert_eq!(counter.admit(NanoUsd(100), later(LEASE_MS - 1), Company::Shared(2)), Local::Admitted);
-        assert_eq!(counter.admit(NanoUsd(100), later(LEASE_MS), Company::Shared(2)), Local::Ask);
+        assert_eq!(counter.admit(NanoUsd(100), later(LEASE_MS - 1), Company::Shared(2)).0, Local::Admitted);
+        assert_eq!(counter.admit(NanoUsd(100), later(LEASE_MS), Company::Shared(2)).0, Local::Ask);
     }
 
     #[test]
@@ -521,7 +573,7 @@ mod tests {
         counter.learn(&told, &promised, NanoUsd::ZERO, NOON, NOON);
         assert_eq!(admit(&mut counter, 20, Company::Alone), Local::Wait);
         assert_eq!(admit(&mut counter, 10, Company::Alone), Local::Admitted);
-        assert_eq!(counter.admit(NanoUsd(20), later(PROMISE_MS), Company::Alone), Local::Admitted);
+        assert_eq!(counter.admit(NanoUsd(20), later(PROMISE_MS), Company::Alone).0, Local::Admitted);
     }
 
     #[test]
@@ -530,14 +582,14 @@ mod tests {
         let told = counter.tell(NOON);
         counter.learn(&told, &learnt(false, 100, 0), NanoUsd::ZERO, NOON, NOON);
         assert!(matches!(admit(&mut counter, 1, Company::Alone), Local::Refused { .. }));
-        assert_eq!(counter.admit(NanoUsd(1), later(HOUR + HOUR / 2), Company::Alone), Local::Admitted);
+        assert_eq!(counter.admit(NanoUsd(1), later(HOUR + HOUR / 2), Company::Alone).0, Local::Admitted);
     }
 
     #[test]
     fn a_new_counter_takes_over_a_reset_it_had_not_heard_of_and_keeps_what_it_spent() {
         let mut counter = counter(1000);
         counter.reserve(NanoUsd(10));
-        counter.settle(NanoUsd(10), NanoUsd(90), NOON, 0.8);
+        settle(&mut counter, 10, 90);
         counter.forget(7);
         let told = counter.tell(NOON);
         assert_eq!((told.resets, told.own.current), (7, NanoUsd(90)));
@@ -553,12 +605,12 @@ mod tests {
         for to in [NOON.0 - 90 * HOUR, NOON.0 + 90 * HOUR, NOON.0 - 90 * HOUR - odd, NOON.0 + 90 * HOUR + odd] {
             let mut counter = counter(100);
             counter.reserve(NanoUsd(100));
-            counter.settle(NanoUsd(100), NanoUsd(100), NOON, 0.8);
+            settle(&mut counter, 100, 100);
             let to = LedgerTime(to);
             counter.step(NOON, to);
-            assert!(matches!(counter.admit(NanoUsd(1), to, Company::Alone), Local::Refused { .. }));
+            assert!(matches!(counter.admit(NanoUsd(1), to, Company::Alone).0, Local::Refused { .. }));
             let a_window_later = LedgerTime(to.0 + HOUR + 60_000);
-            assert_eq!(counter.admit(NanoUsd(1), a_window_later, Company::Alone), Local::Admitted);
+            assert_eq!(counter.admit(NanoUsd(1), a_window_later, Company::Alone).0, Local::Admitted);
         }
     }
 
@@ -567,7 +619,7 @@ mod tests {
         let mut counter = counter(100);
         let spends = |counter: &mut Counter, amount| {
             counter.reserve(NanoUsd(amount));
-            counter.settle(NanoUsd(amount), NanoUsd(amount), NOON, 0.8)
+            settle(counter, amount, amount)
         };
         assert!(!spends(&mut counter, 79));
         assert!(spends(&mut counter, 1));
@@ -579,7 +631,7 @@ mod tests {
         let mut counter = counter(100);
         let spends = |counter: &mut Counter, amount, at| {
             counter.reserve(NanoUsd(amount));
-            counter.settle(NanoUsd(amount), NanoUsd(amount), at, 0.8)
+            counter.settle(NanoUsd(amount), NanoUsd(amount), at, 0.8).0
         };
         let edge = HOUR - NOON.0 % HOUR;
         assert!(spends(&mut counter, 80, NOON));

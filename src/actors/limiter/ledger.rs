@@ -188,8 +188,7 @@ impl Ledger {
         let admit = |counter: &mut Counter| {
             let at = self.brought_to(moment, counter);
             counter.touch(claim.limit, at);
-            let local = counter.admit(estimate, at, company);
-            let room = counter.standing_at(at).room(at);
+            let (local, room) = counter.admit(estimate, at, company);
             // Told soon, what was reserved counts for the others once the lease does not, and the next call knows more.
             let wants =
                 company != Company::Alone && !counter.queued && (local == Local::Admitted || counter.is_stale(at));
@@ -216,8 +215,7 @@ impl Ledger {
     ) -> (Crossed, Room) {
         let settle = |counter: &mut Counter| {
             let at = self.brought_to(moment, counter);
-            let crossed = counter.settle(estimate, actual, at, warn_at);
-            let room = counter.standing_at(at).room(at);
+            let (crossed, room) = counter.settle(estimate, actual, at, warn_at);
             let wants = self.audience == Audience::Others && !counter.queued;
             counter.queued |= wants;
             (if crossed { Crossed::Yes } else { Crossed::No }, room, wants)
