@@ -1,6 +1,7 @@
 //! What every encoder of requests needs to make a foreign request fit its target.
 
 mod json_tool;
+pub mod openai;
 mod tools;
 
 use std::collections::HashMap;

@@ -8,6 +8,7 @@ use super::{Refusal, reasons, takes_schema};
 
 /// The first rule that the request breaks.
 pub(super) fn check(request: &Value) -> Result<(), Refusal> {
+    short_ids(request)?;
     if list(request, "messages").is_empty() {
         return Err(Refusal::invalid(
             "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
@@ -118,8 +119,8 @@ fn tools(request: &Value) -> Result<(), Refusal> {
         names.insert(name);
         let parameters =
             tool.pointer("/function/parameters").filter(|parameters| **parameters != serde_json::json!({}));
-        if let Some(kind) = parameters.map(|parameters| parameters.get("type").cloned().unwrap_or_default()) {
-            object_schema(name, &kind, &format!("tools[{index}].function.parameters"))?;
+        if let Some(parameters) = parameters {
+            object_schema(name, parameters, &format!("tools[{index}].function.parameters"))?;
         }
         if let (Some(true), Some(parameters)) = (tool.pointer("/function/strict").and_then(Value::as_bool), parameters)
         {
@@ -166,9 +167,42 @@ pub(super) fn tool_name(name: &str, path: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Parameters are an object's schema.
-pub(super) fn object_schema(name: &str, kind: &Value, path: &str) -> Result<(), Refusal> {
+/// Users' ids are of 64 characters at most.
+pub(super) fn short_ids(request: &Value) -> Result<(), Refusal> {
+    for field in ["user", "safety_identifier"] {
+        let length = request.get(field).and_then(Value::as_str).map_or(0, |id| id.chars().count());
+        if length > 64 {
+            return Err(Refusal::invalid(format!(
+                "Invalid '{field}': string too long. Expected a string with maximum length 64, but got a string with length \
+                 {length} instead."
+            ))
+            .param(field)
+            .code("string_above_max_length"));
+        }
+    }
+    Ok(())
+}
+
+/// Parameters are an object's schema, which names its properties and what is in its arrays.
+pub(super) fn object_schema(name: &str, schema: &Value, path: &str) -> Result<(), Refusal> {
+    let kind = schema.get("type").unwrap_or(&Value::Null);
     if kind == "object" {
+        let bare = |context: &str, what: &str| {
+            Refusal::invalid(format!("Invalid schema for function '{name}': In context=({context}), {what}"))
+                .param(path)
+                .code("invalid_function_parameters")
+        };
+        let Some(properties) = schema.get("properties") else {
+            return Err(bare("", "object schema missing properties."));
+        };
+        for (property, inner) in properties.as_object().into_iter().flatten() {
+            if inner.get("type").is_some_and(|kind| kind == "array")
+                && inner.get("items").is_none()
+                && inner.get("prefixItems").is_none()
+            {
+                return Err(bare(&format!("'properties', '{property}'"), "array schema missing items."));
+            }
+        }
         return Ok(());
     }
     let found = kind.as_str().map_or_else(|| "\"None\"".to_owned(), |kind| format!("\"{kind}\""));

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::chat_rules::{object_schema, strict, tool_name};
+use super::chat_rules::{object_schema, short_ids, strict, tool_name};
 use super::responses_shape::{ITEMS, OTHER_ITEMS};
 use super::{Refusal, reasons, said, takes_schema};
 use crate::sandbox::seal;
@@ -14,6 +14,7 @@ pub(super) const ENCRYPTED: &str = "openai reasoning";
 
 /// The first rule that the request breaks.
 pub(super) fn check(request: &Value) -> Result<(), Refusal> {
+    short_ids(request)?;
     let input = items(request);
     for (index, item) in input.iter().enumerate() {
         item_shape(index, item)?;
@@ -211,7 +212,7 @@ fn tools(request: &Value) -> Result<(), Refusal> {
             continue;
         };
         let path = format!("tools[{index}].parameters");
-        object_schema(name, &parameters.get("type").cloned().unwrap_or_default(), &path)?;
+        object_schema(name, parameters, &path)?;
         if tool.get("strict") == Some(&Value::Bool(true)) {
             strict(parameters, &format!("function '{name}'"), &path)?;
         }

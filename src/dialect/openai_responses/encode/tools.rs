@@ -1,6 +1,6 @@
 //! The tools that a request offers.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::dialect::adapt::{self, JsonTool};
 use crate::dialect::openai_responses::{DIALECT, namespace};
@@ -98,13 +98,12 @@ fn function(tool: &FunctionTool, index: usize, names: &mut adapt::ToolNames, los
         losses.ignored("cache_control", DIALECT);
     }
     losses.report_carry(&tool.carry, DIALECT, format_args!("tools[{index}]."), &["type"]);
-    let nothing = || json!({"type": "object", "properties": {}});
     Object::typed("function")
         .with("name", names.wire(&tool.name).into_owned())
         .with_some("description", tool.description.clone())
-        .with("parameters", tool.parameters.clone().unwrap_or_else(nothing))
+        .with("parameters", adapt::openai::parameters(tool.parameters.as_ref()))
         // Responses makes a schema strict where nothing is said; everybody else does not.
-        .with("strict", tool.strict.unwrap_or(false))
+        .with("strict", adapt::openai::strict(tool, index, losses).unwrap_or(false))
         .into()
 }
 
