@@ -4,8 +4,6 @@ mod json_tool;
 pub mod openai;
 mod tools;
 
-use std::collections::HashMap;
-
 use serde_json::{Map, Number, Value};
 
 use super::{Adaptions, Capabilities, Dialect, Sampler, Target};
@@ -107,12 +105,6 @@ fn put_results_first<'a>(turns: Vec<Turn<'a>>, sorted: &mut Vec<Turn<'a>>, losse
     }
     sorted.push(results);
     sorted.extend(others.into_iter().filter(|turn| !turn.messages.is_empty()));
-}
-
-/// The names of tools by the ids of their calls, for dialects whose results name the tool (Gemini).
-pub fn names_by_call(messages: &[Message]) -> HashMap<&str, &str> {
-    let calls = messages.iter().flat_map(|message| &message.parts).filter_map(|part| part.content.as_tool_call());
-    calls.map(|call| (call.id.as_str(), call.name.as_str())).collect()
 }
 
 /// The sampling parameters as the target takes them.

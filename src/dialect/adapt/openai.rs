@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::ir::{FunctionTool, Losses};
+use crate::dialect::{Dialect, Object};
+use crate::ir::{FunctionTool, Losses, Request};
 
 /// The longest `user` and `safety_identifier`, in characters: OpenAI's reference says so of the second, and refuses longer ones of
 /// both.
@@ -32,8 +33,16 @@ fn place(keyword: &str) -> Place {
 
 /// A user's id as OpenAI takes it. One that is too long goes as its SHA-256 in hexadecimal digits: as long as OpenAI allows, the
 /// same for the same user, and another's for another. (What Claude Code sends is some 200 characters long.)
-pub fn user(id: &str) -> Cow<'_, str> {
+fn user(id: &str) -> Cow<'_, str> {
     if id.chars().count() <= USER_MAX { id.into() } else { hex::encode(Sha256::digest(id)).into() }
+}
+
+/// Writes whom the request is for: as it says in its own dialect, and as OpenAI takes it from others.
+pub fn put_users(body: &mut Object, request: &Request, dialect: Dialect) {
+    let is_foreign = request.is_foreign_to(dialect);
+    let id = |id: &String| if is_foreign { user(id).into_owned() } else { id.clone() };
+    body.put_some("user", request.user.as_ref().map(id));
+    body.put_some("safety_identifier", request.safety_identifier.as_ref().map(id));
 }
 
 /// A function's parameters: what others read as "anything" OpenAI wants to be said, an object's properties and an array's items.

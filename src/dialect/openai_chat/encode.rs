@@ -62,10 +62,7 @@ fn shared_parameters(body: &mut Object, request: &Request, sampling: &Sampling) 
     body.put_some("logit_bias", sampling.logit_bias.clone());
     body.put_some("n", request.candidates);
     body.put_some("verbosity", request.verbosity.clone());
-    let is_foreign = request.is_foreign_to(DIALECT);
-    let id = |id: &String| if is_foreign { adapt::openai::user(id).into_owned() } else { id.clone() };
-    body.put_some("user", request.user.as_ref().map(id));
-    body.put_some("safety_identifier", request.safety_identifier.as_ref().map(id));
+    adapt::openai::put_users(body, request, DIALECT);
     body.put_some("prompt_cache_key", request.prompt_cache_key.clone());
     body.put_some("prompt_cache_retention", request.prompt_cache_retention.clone());
     body.put_some("store", request.store);
@@ -74,7 +71,7 @@ fn shared_parameters(body: &mut Object, request: &Request, sampling: &Sampling) 
     }
     if let Some(logprobs) = request.logprobs {
         // Responses only says how many; chat wants to hear that any are wanted at all.
-        let enabled = logprobs.enabled.or(is_foreign.then_some(true));
+        let enabled = logprobs.enabled.or(request.is_foreign_to(DIALECT).then_some(true));
         body.put_some("logprobs", enabled);
         body.put_some("top_logprobs", logprobs.top);
     }
@@ -237,7 +234,7 @@ fn tool(
         }
         Tool::Function(tool) if foreign => Some(function(tool, index, names, losses)),
         Tool::Function(tool) => {
-            let inner = function_fields(tool, &tool.name);
+            let inner = function_fields(tool, &tool.name, tool.parameters.clone(), tool.strict);
             let object = Object::typed("function").with("function", inner).carrying(&tool.carry, DIALECT);
             let cache = tool.cache.as_ref().and_then(|cache| cache.carry.rest_for(DIALECT).cloned());
             Some(object.with_some("cache_control", cache).into())
@@ -250,18 +247,24 @@ fn function(tool: &crate::ir::FunctionTool, index: usize, names: &mut adapt::Too
         losses.ignored("cache_control", DIALECT);
     }
     losses.report_carry(&tool.carry, DIALECT, format_args!("tools[{index}]."), &["type"]);
-    let mut adapted = tool.clone();
-    adapted.parameters = tool.parameters.as_ref().map(|schema| adapt::openai::parameters(Some(schema)));
-    adapted.strict = adapt::openai::strict(tool, index, losses);
-    Object::typed("function").with("function", function_fields(&adapted, &names.wire(&tool.name))).into()
+    let parameters = tool.parameters.as_ref().map(|schema| adapt::openai::parameters(Some(schema)));
+    let strict = adapt::openai::strict(tool, index, losses);
+    Object::typed("function")
+        .with("function", function_fields(tool, &names.wire(&tool.name), parameters, strict))
+        .into()
 }
 
-fn function_fields(tool: &crate::ir::FunctionTool, name: &str) -> Object {
+fn function_fields(
+    tool: &crate::ir::FunctionTool,
+    name: &str,
+    parameters: Option<Value>,
+    strict: Option<bool>,
+) -> Object {
     let mut inner = Object::new()
         .with("name", name)
         .with_some("description", tool.description.clone())
-        .with_some("parameters", tool.parameters.clone())
-        .with_some("strict", tool.strict);
+        .with_some("parameters", parameters)
+        .with_some("strict", strict);
     put_noted(&mut inner, &tool.carry, "function");
     inner
 }

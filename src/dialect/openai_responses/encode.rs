@@ -87,10 +87,7 @@ fn shared_parameters(body: &mut Object, request: &Request, sampling: &Sampling) 
     body.put_some("parallel_tool_calls", request.parallel_tool_calls);
     body.put_some("temperature", sampling.temperature.clone());
     body.put_some("top_p", sampling.top_p.clone());
-    let is_foreign = request.is_foreign_to(DIALECT);
-    let id = |id: &String| if is_foreign { adapt::openai::user(id).into_owned() } else { id.clone() };
-    body.put_some("user", request.user.as_ref().map(id));
-    body.put_some("safety_identifier", request.safety_identifier.as_ref().map(id));
+    adapt::openai::put_users(body, request, DIALECT);
     body.put_some("prompt_cache_key", request.prompt_cache_key.clone());
     body.put_some("prompt_cache_retention", request.prompt_cache_retention.clone());
 }

@@ -262,6 +262,7 @@ fn the_models_from_before_schemas_refuse_them() {
 fn what_chat_refuses_is_refused_in_its_words() {
     let call = json!({"role": "assistant", "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}]});
     let user = || json!({"role": "user", "content": "a"});
+    let tool = |parameters: Value| json!({"type": "function", "function": {"name": "list", "parameters": parameters}});
     for (request, status, message, code) in [
         (with(plain(), "/foo", 1.into()), 400, "Unrecognized request argument supplied: foo", None),
         (with(plain(), "/model", Value::Null), 400, "you must provide a model parameter", None),
@@ -296,6 +297,24 @@ fn what_chat_refuses_is_refused_in_its_words() {
             Some("decimal_above_max_value"),
         ),
         (with(plain(), "/model", "gpt-none".into()), 404, "does not exist", Some("model_not_found")),
+        (
+            with(plain(), "/user", "u".repeat(65).into()),
+            400,
+            "Invalid 'user': string too long. Expected a string with maximum length 64, but got a string with length 65 instead.",
+            Some("string_above_max_length"),
+        ),
+        (
+            with(plain(), "/tools", json!([tool(json!({"type": "object"}))])),
+            400,
+            "In context=(), object schema missing properties.",
+            Some("invalid_function_parameters"),
+        ),
+        (
+            with(plain(), "/tools", json!([tool(json!({"type": "object", "properties": {"a": {"type": "array"}}}))])),
+            400,
+            "In context=('properties', 'a'), array schema missing items.",
+            Some("invalid_function_parameters"),
+        ),
         (
             with(with(plain(), "/model", "gpt-5".into()), "/max_tokens", 5.into()),
             400,
