@@ -20,6 +20,7 @@ use llm_gateway::upstream::classify::{self, FailureKind, Outcome};
 use llm_gateway::upstream::client::{CallError, KEEP_ALIVE, Tls, UpstreamBody, UpstreamRequest};
 use secrecy::SecretString;
 
+use crate::support::port::Port;
 use crate::support::raw_upstream::RawUpstream;
 use crate::support::wait;
 
@@ -151,11 +152,9 @@ async fn answering(status: u16, headers: &'static str) -> RawUpstream {
 }
 
 /// An address where nobody listens, and the port to begin listening there.
-fn nobody() -> (String, tokio::net::TcpSocket) {
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    (format!("http://{}/v1", socket.local_addr().unwrap()), socket)
+fn nobody() -> (String, Port) {
+    let port = Port::free();
+    (format!("http://{}/v1", port.address()), port)
 }
 
 #[actix_rt::test]
@@ -174,7 +173,7 @@ async fn a_call_is_made_over_a_lease_and_counted() {
 
 #[actix_rt::test]
 async fn a_provider_that_is_gone_is_refused_fast_and_served_again_when_it_is_back() {
-    let (gone, socket) = nobody();
+    let (gone, port) = nobody();
     let upstream = healthy().await;
     let house = House::with(&[("openai", &[("default", &gone)]), ("other", &[("default", &url(&upstream))])]);
     house.open("openai").await;
@@ -194,7 +193,7 @@ async fn a_provider_that_is_gone_is_refused_fast_and_served_again_when_it_is_bac
     assert_eq!(house.call("openai", "m").await.unwrap_err().retry_after, Duration::from_secs(10));
 
     // It comes back.
-    let listener = socket.listen(16).unwrap();
+    let listener = port.listen();
     let serving = actix_rt::spawn(async move {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         loop {
@@ -237,7 +236,7 @@ async fn a_429_cools_its_model_down_for_as_long_as_it_says() {
 
 #[actix_rt::test]
 async fn the_second_upstream_serves_while_the_firsts_breaker_is_open() {
-    let (gone, _socket) = nobody();
+    let (gone, _port) = nobody();
     let second = healthy().await;
     let house = House::with(&[("openai", &[("first", &gone), ("second", &url(&second))])]);
     assert_eq!(house.lease("openai", "m").await.unwrap().upstream().as_str(), "first");
@@ -258,7 +257,7 @@ async fn the_second_upstream_serves_while_the_firsts_breaker_is_open() {
 
 #[actix_rt::test]
 async fn a_probe_that_nobody_waits_for_frees_its_place() {
-    let (gone, _socket) = nobody();
+    let (gone, _port) = nobody();
     let house = House::with(&[("openai", &[("default", &gone)])]);
     house.open("openai").await;
     house.clock.advance(Duration::from_secs(5));
@@ -327,7 +326,7 @@ async fn while_a_lane_rests_its_callers_are_refused_at_once() {
 
 #[actix_rt::test]
 async fn a_supervisor_that_panics_forgets_no_open_breaker_and_holds_up_no_call() {
-    let (gone, _socket) = nobody();
+    let (gone, _port) = nobody();
     let upstream = healthy().await;
     let house = House::with(&[("openai", &[("default", &gone)]), ("other", &[("default", &url(&upstream))])]);
     house.open("openai").await;

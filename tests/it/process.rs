@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::support::binary::{Binary, Running};
 use crate::support::gateway::TestGateway;
 use crate::support::keys::{NewUser, SCOPE};
+use crate::support::port::Port;
 use crate::support::postgres::TestDatabase;
 use crate::support::raw_client::RawClient;
 use crate::support::wait;
@@ -121,8 +122,8 @@ fn a_port_that_is_taken_is_one_sentence_and_a_failure() {
 
 #[tokio::test]
 async fn serve_runs_without_its_database_and_says_that_it_is_not_ready() {
-    // Nobody listens there once the listener is dropped.
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = Port::free();
+    let nowhere = port.address();
     let gateway = serve(&format!("postgres://gateway@{nowhere}/posthog")).start();
     let client = reqwest::Client::new();
     let status = async |path: &str| client.get(format!("{}{path}", gateway.url())).send().await.unwrap().status();

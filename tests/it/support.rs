@@ -9,6 +9,7 @@ pub(crate) mod gateway;
 pub(crate) mod keys;
 pub(crate) mod own_postgres;
 pub(crate) mod own_redis;
+pub(crate) mod port;
 pub(crate) mod postgres;
 pub(crate) mod posthog;
 pub(crate) mod proxy;

@@ -1,6 +1,5 @@
 //! A PostgreSQL server that belongs to one test, which may stop it, start it again, and give it certificates.
 
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
+use crate::support::port::Port;
 use crate::support::wait;
 
 /// What PostHog's own database has of what the gateway reads.
@@ -18,7 +18,7 @@ const POSTHOG_TABLES: &str = include_str!("../../fixtures/posthog_tables.sql");
 #[derive(Debug)]
 pub(crate) struct OwnPostgres {
     folder: TempDir,
-    port: u16,
+    port: Port,
     options: Vec<String>,
     running: Option<Child>,
 }
@@ -31,7 +31,7 @@ impl OwnPostgres {
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
         std::fs::create_dir(folder.path().join("data")).unwrap();
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut server = Self { folder, port: 0, options, running: None };
+        let mut server = Self { folder, port: Port::free(), options, running: None };
         server.give_away(&server.data());
         let made = as_owner(&bin().join("initdb"))
             .args(["--username=gateway", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--pgdata"])
@@ -40,7 +40,6 @@ impl OwnPostgres {
             .output()
             .unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        server.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         server.run().await;
         server.connect().await.batch_execute(POSTHOG_TABLES).await.unwrap();
         server
@@ -48,7 +47,7 @@ impl OwnPostgres {
 
     /// As `LLM_GATEWAY_DATABASE_URL` takes it, with another name for the host and what follows the question mark.
     pub(crate) fn url(&self, host: &str, query: &str) -> String {
-        format!("postgres://gateway@{host}:{}/postgres?{query}", self.port)
+        format!("postgres://gateway@{host}:{}/postgres?{query}", self.port.number())
     }
 
     /// The folder of the server's data; what it reads has to be given to it with [`Self::give_away`].
@@ -116,7 +115,7 @@ impl OwnPostgres {
         let child = as_owner(&bin().join("postgres"))
             .arg("-D")
             .arg(self.data())
-            .args(["-p", &self.port.to_string()])
+            .args(["-p", &self.port.number().to_string()])
             .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
             .args(["-c", "fsync=off", "-c", "shared_buffers=16MB"])
             .args(self.options.iter().flat_map(|option| ["-c", option]))

@@ -1,6 +1,5 @@
 //! Redis servers that belong to one test, which may stop them and start them again: one, one with TLS, a cluster of three.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -9,13 +8,14 @@ use redis::{Client, FromRedisValue};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::support::port::Port;
 use crate::support::wait;
 
 /// A server on a free port of the loopback that keeps nothing on disk. Dropped: it is stopped.
 #[derive(Debug)]
 pub(crate) struct OwnRedis {
     folder: TempDir,
-    port: u16,
+    port: Port,
     transport: Transport,
     options: Vec<String>,
     running: Option<Child>,
@@ -25,6 +25,8 @@ pub(crate) struct OwnRedis {
 #[derive(Debug)]
 pub(crate) struct OwnCluster {
     nodes: Vec<OwnRedis>,
+    /// Where they speak with one another.
+    _bus: Vec<Port>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +49,7 @@ impl OwnRedis {
 
     async fn with(transport: Transport, options: &[String]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut server = Self { folder, port: free_port(), transport, options: options.to_vec(), running: None };
+        let mut server = Self { folder, port: Port::free(), transport, options: options.to_vec(), running: None };
         if transport == Transport::Tls {
             server.certify();
         }
@@ -58,14 +60,14 @@ impl OwnRedis {
     /// As `LLM_GATEWAY_REDIS_URL` takes it.
     pub(crate) fn url(&self) -> String {
         match self.transport {
-            Transport::Plain => format!("redis://127.0.0.1:{}/", self.port),
-            Transport::Tls => format!("rediss://localhost:{}/", self.port),
+            Transport::Plain => format!("redis://127.0.0.1:{}/", self.port.number()),
+            Transport::Tls => format!("rediss://localhost:{}/", self.port.number()),
         }
     }
 
     /// Where it listens.
     pub(crate) fn address(&self) -> std::net::SocketAddr {
-        ([127, 0, 0, 1], self.port).into()
+        self.port.address()
     }
 
     /// The authority that made its certificate, as a PEM file.
@@ -97,9 +99,9 @@ impl OwnRedis {
             "no",
         ]);
         match self.transport {
-            Transport::Plain => command.args(["--port", &self.port.to_string()]),
+            Transport::Plain => command.args(["--port", &self.port.number().to_string()]),
             Transport::Tls => command
-                .args(["--port", "0", "--tls-port", &self.port.to_string(), "--tls-auth-clients", "no"])
+                .args(["--port", "0", "--tls-port", &self.port.number().to_string(), "--tls-auth-clients", "no"])
                 .args(["--tls-cert-file", "leaf.pem", "--tls-key-file", "leaf.key", "--tls-ca-cert-file", "ca.pem"]),
         };
         let child = command
@@ -147,7 +149,8 @@ impl OwnCluster {
     /// Starts three nodes without replicas, and waits until they know one another.
     pub(crate) async fn start() -> Self {
         let mut nodes = Vec::new();
-        for _ in 0..3 {
+        let bus: Vec<_> = (0..3).map(|_| Port::free()).collect();
+        for port in &bus {
             let options = [
                 "--cluster-enabled",
                 "yes",
@@ -157,7 +160,7 @@ impl OwnCluster {
                 "--cluster-node-timeout",
                 "1000",
                 "--cluster-port",
-                &free_port().to_string(),
+                &port.number().to_string(),
             ];
             nodes.push(OwnRedis::with(Transport::Plain, &options.map(ToOwned::to_owned)).await);
         }
@@ -165,9 +168,11 @@ impl OwnCluster {
             let () = node.ask(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]).await;
         }
         for other in &nodes[1..] {
-            let () = nodes[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string(), &other.options[7]]).await;
+            let () = nodes[0]
+                .ask(&["CLUSTER", "MEET", "127.0.0.1", &other.port.number().to_string(), &other.options[7]])
+                .await;
         }
-        let cluster = Self { nodes };
+        let cluster = Self { nodes, _bus: bus };
         cluster.until_complete().await;
         cluster
     }
@@ -203,8 +208,4 @@ impl OwnCluster {
         }
         counts
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 
 pub(crate) use self::schema::Event;
+use crate::support::port::Port;
 
 mod schema;
 
@@ -97,11 +98,11 @@ impl PostHog {
             move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on(async move {
-                    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                    let address = listener.local_addr().unwrap();
-                    tell.send(address).unwrap();
+                    let port = Port::free();
+                    let listener = port.listen();
+                    tell.send(port.address()).unwrap();
                     tokio::select! {
-                        () = listen(address, listener, moods, shared) => {}
+                        () = listen(port, listener, moods, shared) => {}
                         _ = stopped => {}
                     }
                 });
@@ -170,7 +171,7 @@ impl Drop for PostHog {
 }
 
 /// Serves connections for as long as it is not down, again and again.
-async fn listen(address: SocketAddr, first: TcpListener, mut moods: watch::Receiver<Mood>, shared: Arc<Mutex<Shared>>) {
+async fn listen(port: Port, first: TcpListener, mut moods: watch::Receiver<Mood>, shared: Arc<Mutex<Shared>>) {
     let mut listener = Some(first);
     loop {
         let is_down = *moods.borrow_and_update() == Mood::Down;
@@ -181,7 +182,7 @@ async fn listen(address: SocketAddr, first: TcpListener, mut moods: watch::Recei
             }
             continue;
         }
-        let here = listener.take().unwrap_or_else(|| bind(address));
+        let here = listener.take().unwrap_or_else(|| port.listen());
         let mut connections = tokio::task::JoinSet::new();
         loop {
             tokio::select! {
@@ -202,14 +203,6 @@ async fn listen(address: SocketAddr, first: TcpListener, mut moods: watch::Recei
             }
         }
     }
-}
-
-/// Nobody else takes the port meanwhile: it is one that the system gives to those only who ask for any.
-fn bind(address: SocketAddr) -> TcpListener {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind(address).unwrap();
-    socket.listen(128).unwrap()
 }
 
 async fn serve(mut stream: TcpStream, moods: watch::Receiver<Mood>, shared: Arc<Mutex<Shared>>) {
