@@ -5,6 +5,7 @@
 //! the reference lists what is understood (`GenerationConfig.responseJsonSchema`). A schema that the first cannot say
 //! (references, maps, tuples, objects of any form) goes into the second. What neither understands is adapted, and said.
 
+mod all_of;
 mod keywords;
 mod read;
 #[cfg(test)]
@@ -79,12 +80,13 @@ pub(super) fn adapt(schema: &Value, preferred: Language, order: Order) -> Adapte
     if is_empty(schema) {
         return Adapted { schema: None, language: preferred, lost: BTreeSet::new() };
     }
-    let mut first = Adapter { language: preferred, order, lost: BTreeSet::new(), beyond: false };
-    let mut written = first.node(schema);
-    let mut used = first;
+    let mut lost = BTreeSet::new();
+    let schema = all_of::merged(schema, &mut lost);
+    let mut used = Adapter { language: preferred, order, lost: lost.clone(), beyond: false };
+    let mut written = used.node(&schema);
     if used.beyond {
-        used = Adapter { language: Language::Json, order, lost: BTreeSet::new(), beyond: false };
-        written = used.node(schema);
+        used = Adapter { language: Language::Json, order, lost, beyond: false };
+        written = used.node(&schema);
     }
     Adapted { schema: Some(written), language: used.language, lost: used.lost }
 }
@@ -132,11 +134,6 @@ impl Adapter {
             self.beyond = true;
             return json!({});
         };
-        let mut merged = self.merge_all_of(schema);
-        while let Some(deeper) = merged.as_ref().and_then(|merged| self.merge_all_of(merged)) {
-            merged = Some(deeper);
-        }
-        let schema = merged.as_ref().unwrap_or(schema);
         if let Some(reference) = schema.get("$ref") {
             return self.reference(reference, schema);
         }
@@ -194,34 +191,6 @@ impl Adapter {
             Some(_) => {}
             None => self.beyond |= !out.contains_key("anyOf"),
         }
-    }
-
-    /// `allOf` as one schema: later ones win.
-    fn merge_all_of(&mut self, schema: &Map<String, Value>) -> Option<Map<String, Value>> {
-        let all = schema.get("allOf")?.as_array()?;
-        let mut merged = Map::new();
-        let own: Map<String, Value> =
-            schema.iter().filter(|(key, _)| *key != "allOf").map(|(key, value)| (key.clone(), value.clone())).collect();
-        if let ([Value::Object(one)], true) = (all.as_slice(), own.keys().all(|key| is_annotation(key))) {
-            merged.clone_from(one);
-            merged.extend(own);
-            return Some(merged);
-        }
-        for part in all.iter().filter_map(Value::as_object).chain([&own]) {
-            for (key, value) in part {
-                match (merged.get_mut(key), value) {
-                    (Some(Value::Object(known)), Value::Object(more)) => known.extend(more.clone()),
-                    (Some(Value::Array(known)), Value::Array(more)) if key == "required" || key == "allOf" => {
-                        known.extend(more.clone());
-                    }
-                    _ => {
-                        merged.insert(key.clone(), value.clone());
-                    }
-                }
-            }
-        }
-        self.lost.insert("allOf");
-        Some(merged)
     }
 
     fn reference(&mut self, reference: &Value, schema: &Map<String, Value>) -> Value {

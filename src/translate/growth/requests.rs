@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{assert_linear, bytes_of_a_stream, list, map, request, stream, talk};
+use super::{assert_linear, bytes_of_a_stream, list, map, request, request_to, stream, talk};
 use crate::dialect::Dialect;
 
 #[test]
@@ -66,6 +66,17 @@ fn a_schema_takes_as_long_as_its_bytes() {
             |number| json!({"type": "object", "properties": {format!("p{number}"): {"type": "string"}}, "required": [format!("p{number}")]}),
         );
         with(json!({"allOf": all}));
+    });
+    assert_linear("all of one in another, with many properties", |count| {
+        let properties = map(count, |number| (format!("p{number}"), json!({"type": "string"})));
+        // JSON is read to a depth of 128.
+        let depth = (count / 150).min(50);
+        let open = r#"{"allOf":["#.repeat(depth);
+        let close = r#"],"properties":{"deeper":{"type":"string"}}}"#.repeat(depth);
+        let schema = format!(r#"{open}{{"type":"object","properties":{properties}}}{close}"#);
+        let tools = format!(r#"[{{"type":"function","function":{{"name":"f","parameters":{schema}}}}}]"#);
+        let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],"tools":{tools}}}"#);
+        request_to(Dialect::OpenAiChat, Dialect::Gemini, body.as_bytes());
     });
     assert_linear("references", |count| {
         let properties = map(count, |number| (format!("p{number}"), json!({"$ref": format!("#/$defs/d{number}")})));
