@@ -2,6 +2,7 @@
 
 mod json_tool;
 pub mod openai;
+mod schema;
 mod tools;
 
 use serde_json::{Map, Number, Value};
@@ -13,6 +14,7 @@ use crate::ir::{
 };
 
 pub use json_tool::JsonTool;
+pub use schema::{as_object, say_in_words};
 pub use tools::{
     ToolNames, allowed_names, arguments_as_json, arguments_as_object, custom_as_function, refuse_what_is_beyond,
 };

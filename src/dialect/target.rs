@@ -43,6 +43,8 @@ pub struct Capabilities {
     pub prefill: bool,
     /// How it gives JSON by a schema.
     pub structured_output: StructuredOutput,
+    /// It gives JSON of any form when it is asked to (all of OpenAI's but the oldest). Otherwise the form is a tool.
+    pub json_object: bool,
     /// Which JSON Schema it takes.
     pub schema: SchemaStyle,
     /// How it is told to think.
@@ -163,6 +165,9 @@ pub struct Adaptions {
     pub custom_tools: Vec<String>,
     /// The forced tool (name upstream) whose arguments are the answer's text.
     pub json_tool: Option<String>,
+    /// The answer was asked for as the one member, `value`, of an object, where the dialect demands an object and the caller
+    /// does not: that member is the answer's text, or that of the forced tool's arguments.
+    pub wrapped: bool,
     /// Stop sequences that the provider does not take: the answer's text is cut where one of them begins.
     pub stop: Vec<String>,
 }
@@ -202,6 +207,7 @@ impl Capabilities {
             mid_conversation_system: openai,
             prefill: !openai,
             structured_output: StructuredOutput::Native,
+            json_object: true,
             schema: if dialect == Dialect::Gemini { SchemaStyle::OpenApiSubset } else { SchemaStyle::JsonSchema },
             reasoning,
             forced_tools_beside_thoughts: false,

@@ -7,6 +7,7 @@ mod responses;
 mod responses_events;
 mod responses_rules;
 mod responses_shape;
+mod schema_rules;
 
 use serde_json::{Value, json};
 
@@ -122,7 +123,7 @@ fn reasons(model: &str) -> bool {
     let generation = model.strip_prefix("gpt-").and_then(|rest| rest.split(['.', '-']).next()?.parse::<u64>().ok());
     let numbered_o = model.starts_with('o') && model.chars().nth(1).is_some_and(|digit| digit.is_ascii_digit());
     numbered_o
-        || model.starts_with("codex-")
+        || ["codex-", "daybreak-", "gpt-daybreak-", "computer-use-"].iter().any(|family| model.starts_with(family))
         || generation.is_some_and(|number| number >= 5) && !model.contains("-chat")
 }
 
@@ -137,6 +138,16 @@ fn takes_schema(model: &str, name: &str) -> Result<(), Refusal> {
                  https://platform.openai.com/docs/guides/structured-outputs";
     Err(Refusal::invalid(format!(
         "Invalid parameter: '{name}' of type 'json_schema' is not supported with this model. {guide}"
+    )))
+}
+
+/// The models from before JSON of any form refuse to be asked for it.
+fn takes_json(model: &str, name: &str) -> Result<(), Refusal> {
+    if !["gpt-4", "gpt-4-0613", "gpt-3.5-turbo-16k"].contains(&model) {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!(
+        "Invalid parameter: '{name}' of type 'json_object' is not supported with this model."
     )))
 }
 

@@ -77,7 +77,13 @@ fn openais_models_without_forms_are_asked_for_one_by_a_tool_that_they_must_call(
     for (caller, provider) in pairs() {
         let (sent, upstream) = ask(caller, &formless(provider), &question(caller, &schema())).unwrap();
         assert_eq!(upstream.adaptions.json_tool.as_deref(), Some("final_answer"), "{caller} to {provider}");
-        assert_eq!(upstream.losses.header(), None, "{caller} to {provider}");
+        // Where a form always binds, the caller hears that it does not here.
+        let lost = match caller {
+            Dialect::OpenAiChat | Dialect::OpenAiResponses => None,
+            Dialect::Anthropic => Some("output_config.format"),
+            Dialect::Gemini => Some("generationConfig.responseMimeType"),
+        };
+        assert_eq!(upstream.losses.header().as_deref(), lost, "{caller} to {provider}");
         let (tool, choice, field) = match provider {
             Dialect::OpenAiChat => (
                 &sent["tools"][0]["function"],
@@ -218,16 +224,6 @@ fn tools_of_the_callers_stay_beside_that_tool_and_its_choice_is_kept() {
 }
 
 #[test]
-fn a_form_that_no_tools_arguments_can_have_is_refused() {
-    let refused = |target: &Target, schema: &Value| {
-        ask(MESSAGES, target, &question(MESSAGES, schema)).unwrap_err().param.unwrap()
-    };
-    for provider in [CHAT, RESPONSES] {
-        assert_eq!(refused(&formless(provider), &json!({"type": "array"})), "output_config.format", "{provider}");
-    }
-}
-
-#[test]
 fn where_no_tool_helps_the_provider_judges_the_form() {
     for provider in [CHAT, RESPONSES] {
         let mut no_tools = formless(provider);
@@ -235,10 +231,116 @@ fn where_no_tool_helps_the_provider_judges_the_form() {
         let all = ask(MESSAGES, &Target::unlimited(provider, "m"), &question(MESSAGES, &schema())).unwrap();
         let (sent, upstream) = ask(MESSAGES, &no_tools, &question(MESSAGES, &schema())).unwrap();
         assert_eq!((sent, upstream.adaptions), (all.0, all.1.adaptions), "{provider}");
-        // JSON of any form is another thing, which all of them have.
-        let mut any = question(GEMINI, &schema());
-        any["generationConfig"] = json!({"responseMimeType": "application/json"});
-        let (_, upstream) = ask(GEMINI, &formless(provider), &any).unwrap();
+        // JSON of any form is another thing.
+        let (_, upstream) = ask(GEMINI, &formless(provider), &any_json("x")).unwrap();
         assert_eq!(upstream.adaptions.json_tool, None, "{provider}");
+    }
+}
+
+/// A question whose answer is JSON of any form.
+fn any_json(text: &str) -> Value {
+    json!({"contents": [{"role": "user", "parts": [{"text": text}]}], "generationConfig": {"responseMimeType": "application/json"}})
+}
+
+/// The form that was asked for, as the provider reads it.
+fn form(provider: Dialect, sent: &Value) -> Value {
+    match provider {
+        Dialect::OpenAiChat => sent["response_format"]["json_schema"].clone(),
+        _ => sent["text"]["format"].clone(),
+    }
+}
+
+/// The pairs whose callers know nothing of what OpenAI asks of schemas.
+fn from_abroad() -> impl Iterator<Item = (Dialect, Dialect)> {
+    pairs().filter(|(caller, _)| matches!(caller, Dialect::Anthropic | Dialect::Gemini))
+}
+
+#[test]
+fn a_form_that_always_binds_is_held_to_the_letter_where_openai_can() {
+    let open = json!({"type": "object", "properties": {"city": {"type": "string"}, "zip": {"type": "string"}}, "required": ["city"]});
+    for (caller, provider) in from_abroad() {
+        let target = Target::unlimited(provider, "m");
+        let (sent, upstream) = ask(caller, &target, &question(caller, &schema())).unwrap();
+        let form = |sent: &Value| form(provider, sent);
+        assert_eq!(
+            (&form(&sent)["strict"], &form(&sent)["schema"]),
+            (&json!(true), &schema()),
+            "{caller} to {provider}"
+        );
+        assert_eq!((upstream.losses.header(), upstream.adaptions.wrapped), (None, false), "{caller} to {provider}");
+        let (sent, upstream) = ask(caller, &target, &question(caller, &open)).unwrap();
+        assert_eq!((form(&sent).get("strict"), &form(&sent)["schema"]), (None, &open), "{caller} to {provider}");
+        assert!(upstream.losses.header().is_some(), "{caller} to {provider}");
+    }
+    // OpenAI's own callers say it themselves.
+    let (sent, upstream) = ask(CHAT, &Target::unlimited(RESPONSES, "m"), &question(CHAT, &open)).unwrap();
+    assert_eq!((form(RESPONSES, &sent).get("strict"), upstream.losses.header()), (None, None));
+}
+
+#[test]
+fn a_form_that_is_no_object_is_asked_for_in_one() {
+    let list = json!({"type": "array", "items": {"type": "string"}});
+    let around =
+        json!({"type": "object", "properties": {"value": list}, "required": ["value"], "additionalProperties": false});
+    for (caller, provider) in from_abroad() {
+        let (sent, upstream) = ask(caller, &Target::unlimited(provider, "m"), &question(caller, &list)).unwrap();
+        let form = form(provider, &sent);
+        assert_eq!((&form["schema"], &form["strict"]), (&around, &json!(true)), "{caller} to {provider}");
+        assert!(upstream.adaptions.wrapped && upstream.losses.header().is_none(), "{caller} to {provider}");
+        let (sent, upstream) = ask(caller, &formless(provider), &question(caller, &list)).unwrap();
+        let tool = &sent["tools"][0];
+        let parameters = tool.pointer("/function/parameters").unwrap_or(&tool["parameters"]);
+        assert_eq!((parameters, upstream.adaptions.wrapped), (&around, true), "{caller} to {provider}");
+    }
+}
+
+#[test]
+fn json_of_any_form_is_asked_for_in_words_too_unless_the_caller_did() {
+    for provider in [CHAT, RESPONSES] {
+        let target = Target::unlimited(provider, "m");
+        let (sent, upstream) = ask(GEMINI, &target, &any_json("List three.")).unwrap();
+        let first = &sent[if provider == CHAT { "messages" } else { "input" }][0];
+        assert!(first.to_string().contains("Answer in JSON.") && first["role"] != "user", "{sent}");
+        assert_eq!(upstream.losses.header().as_deref(), Some("generationConfig.responseMimeType"), "{provider}");
+        let (sent, upstream) = ask(GEMINI, &target, &any_json("List three as Json.")).unwrap();
+        assert!(!sent.to_string().contains("Answer in JSON."), "{sent}");
+        assert_eq!(upstream.losses.header(), None, "{provider}");
+        // A model that has nothing of the kind.
+        let mut older = target;
+        older.can.json_object = false;
+        let (sent, upstream) = ask(GEMINI, &older, &any_json("List three.")).unwrap();
+        assert_eq!(upstream.adaptions.json_tool.as_deref(), Some("final_answer"), "{provider}");
+        assert!(sent.get("text").is_none() && sent.get("response_format").is_none(), "{sent}");
+    }
+}
+
+#[test]
+fn json_of_any_form_beside_functions_is_one_more_function_where_gemini_has_no_other_way() {
+    let mut older = Target::unlimited(GEMINI, "m");
+    older.can.json_beside_tools = false;
+    let tool =
+        json!({"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}});
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "JSON, please"}], "tools": [tool],
+        "response_format": {"type": "json_object"}});
+    let (sent, upstream) = ask(CHAT, &older, &body).unwrap();
+    let last = &sent["tools"][0]["functionDeclarations"][1];
+    assert_eq!(upstream.adaptions.json_tool.as_deref(), Some("final_answer"));
+    assert_eq!(last["parametersJsonSchema"], json!({"type": "object", "additionalProperties": true}));
+    assert_eq!(sent["toolConfig"]["functionCallingConfig"], json!({"mode": "ANY"}));
+}
+
+#[test]
+fn a_function_is_an_object_without_choices_at_its_top() {
+    let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}, "anyOf": [{"required": ["a"]}]});
+    let body = json!({"contents": [{"role": "user", "parts": [{"text": "x"}]}],
+        "tools": [{"functionDeclarations": [{"name": "f", "parametersJsonSchema": schema}]}]});
+    for provider in [CHAT, RESPONSES] {
+        let (sent, upstream) = ask(GEMINI, &Target::unlimited(provider, "m"), &body).unwrap();
+        let tool = &sent["tools"][0];
+        let parameters = tool.pointer("/function/parameters").unwrap_or(&tool["parameters"]);
+        assert_eq!(parameters["description"], "It must match {\"anyOf\":[{\"required\":[\"a\"]}]}", "{provider}");
+        assert!(parameters.get("anyOf").is_none(), "{provider}");
+        let lost: Vec<&str> = upstream.losses.iter().map(|loss| loss.field.as_str()).collect();
+        assert_eq!(lost, ["tools[0].functionDeclarations[0].parametersJsonSchema"], "{provider}");
     }
 }

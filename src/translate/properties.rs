@@ -41,6 +41,7 @@ fn narrow(dialect: Dialect) -> Target {
         mid_conversation_system: false,
         sampler: Sampler::Fixed,
         structured_output: StructuredOutput::ForcedTool,
+        json_object: false,
         json_beside_tools: false,
         media_in_results: false,
         max_output: Some(64),

@@ -1,10 +1,16 @@
 //! Undoes in an answer what was adapted in its request, between the decoder and the encoder and for all dialects alike:
-//! tools' names, freeform inputs, JSON by a forced tool, stop sequences that the provider does not take. And makes the
-//! ids of tool calls valid everywhere.
+//! tools' names, freeform inputs, JSON by a forced tool, the object around what is to be none, stop sequences that the
+//! provider does not take. And makes the ids of tool calls valid everywhere.
+//!
+//! A stop sequence ends the answer's text, whatever that is: JSON too, as it does where a provider looks for it.
+
+mod unwrap;
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+
+use self::unwrap::Unwrap;
 
 use crate::dialect::{Adaptions, Dialect};
 use crate::ir::{
@@ -34,12 +40,18 @@ enum CallIds {
 /// What an open part needs.
 #[derive(Clone, Debug)]
 enum Open {
-    /// Text whose last characters may be the beginning of a stop sequence.
-    Text { held: String },
+    /// Text: the answer's own, or the forced tool's arguments.
+    Text(OpenText),
     /// A freeform input that is still JSON.
     Custom { arguments: String },
-    /// The forced tool's arguments: they are the answer's text.
-    Json,
+}
+
+/// A text that is not told as it comes.
+#[derive(Clone, Debug)]
+struct OpenText {
+    unwrap: Option<Unwrap>,
+    /// Its last characters, which may be the beginning of a stop sequence.
+    held: String,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -68,12 +80,17 @@ impl Restore {
             let mut told = Told::default();
             let mut parts = Vec::with_capacity(choice.parts.len());
             for mut part in choice.parts.drain(..) {
-                self.head(&mut part, &mut told);
+                let is_json = self.head(&mut part, &mut told);
                 if let Content::ToolCall(call) = &mut part.content
                     && call.kind == CallKind::Custom
                     && self.adaptions.custom_tools.contains(&call.name)
                 {
                     call.arguments = input_of(&call.arguments);
+                }
+                if let Content::Text(text) = &mut part.content
+                    && let Some(mut unwrap) = self.unwrap(is_json)
+                {
+                    text.text = unwrap.push(&text.text) + &unwrap.finish();
                 }
                 if let Content::Text(text) = &mut part.content
                     && let Some((at, stop)) = first_stop(&self.adaptions.stop, &text.text)
@@ -110,14 +127,19 @@ impl Restore {
         }
     }
 
-    /// Restores what is known of a part when it begins.
-    fn head(&self, part: &mut Part, told: &mut Told) {
-        let Content::ToolCall(call) = &mut part.content else { return };
+    /// What takes the object off a text, where one stands around it.
+    fn unwrap(&self, is_json: bool) -> Option<Unwrap> {
+        (self.adaptions.wrapped && is_json == self.adaptions.json_tool.is_some()).then(Unwrap::default)
+    }
+
+    /// Restores what is known of a part when it begins. Whether it was the forced tool's call, which is a text now.
+    fn head(&self, part: &mut Part, told: &mut Told) -> bool {
+        let Content::ToolCall(call) = &mut part.content else { return false };
         if self.adaptions.json_tool.as_deref() == Some(call.name.as_str()) {
             told.json = true;
             let text = std::mem::take(&mut call.arguments);
             part.content = Content::Text(Text { text, ..Text::default() });
-            return;
+            return true;
         }
         told.calls = true;
         if let Some(name) = self.adaptions.tool_names.get(&call.name) {
@@ -134,6 +156,7 @@ impl Restore {
             }
             CallIds::Minted => call.id = mark::call_id(&["foreign", &call.id]),
         }
+        false
     }
 
     fn is_custom(&self, part: &Part) -> bool {
@@ -152,19 +175,17 @@ impl Restore {
         let mut told = self.choices.remove(&at.choice).unwrap_or_default();
         if told.cut.is_none() {
             told.parts += 1;
-            self.head(&mut part, &mut told);
-            let is_json = told.json && part.as_text().is_some();
+            let is_json = self.head(&mut part, &mut told);
             let mut first = None;
             if self.is_custom(&part) {
                 if let Content::ToolCall(ToolCall { arguments, .. }) = &mut part.content {
                     self.open.insert(at, Open::Custom { arguments: std::mem::take(arguments) });
                 }
             } else if let Content::Text(text) = &mut part.content {
-                if is_json {
-                    self.open.insert(at, Open::Json);
-                } else if !self.adaptions.stop.is_empty() {
+                let unwrap = self.unwrap(is_json);
+                if is_json || unwrap.is_some() || !self.adaptions.stop.is_empty() {
                     first = Some(std::mem::take(&mut text.text)).filter(|text| !text.is_empty());
-                    self.open.insert(at, Open::Text { held: String::new() });
+                    self.open.insert(at, Open::Text(OpenText { unwrap, held: String::new() }));
                 }
             }
             each(Event::PartStart(at, Box::new(part)));
@@ -192,23 +213,32 @@ impl Restore {
         }
         match (self.open.get_mut(&at), delta) {
             (Some(Open::Custom { arguments }), Delta::Arguments(more)) => arguments.push_str(&more),
-            (Some(Open::Json), Delta::Arguments(text)) => each(Event::Delta(at, Delta::Text(text))),
-            (Some(Open::Text { held }), Delta::Text(more)) => {
-                held.push_str(&more);
-                let (told, cut) = match first_stop(&self.adaptions.stop, held) {
-                    Some((end, stop)) => (end, Some(stop.to_owned())),
-                    None => (held.len() - longest_beginning(&self.adaptions.stop, held), None),
+            (Some(Open::Text(open)), Delta::Text(more) | Delta::Arguments(more)) => {
+                let more = match &mut open.unwrap {
+                    Some(unwrap) => unwrap.push(&more),
+                    None => more,
                 };
-                let text: String = held.drain(..told).collect();
-                if !text.is_empty() {
-                    each(Event::Delta(at, Delta::Text(text)));
-                }
-                if cut.is_some() {
-                    held.clear();
-                    self.choices.entry(at.choice).or_default().cut = cut;
-                }
+                self.text(at, &more, each);
             }
             (_, delta) => each(Event::Delta(at, delta)),
+        }
+    }
+
+    /// More of an open text, which is told up to where a stop sequence begins or may begin.
+    fn text(&mut self, at: PartAt, more: &str, each: &mut impl FnMut(Event)) {
+        let Some(Open::Text(OpenText { held, .. })) = self.open.get_mut(&at) else { return };
+        held.push_str(more);
+        let (told, cut) = match first_stop(&self.adaptions.stop, held) {
+            Some((end, stop)) => (end, Some(stop.to_owned())),
+            None => (held.len() - longest_beginning(&self.adaptions.stop, held), None),
+        };
+        let text: String = held.drain(..told).collect();
+        if !text.is_empty() {
+            each(Event::Delta(at, Delta::Text(text)));
+        }
+        if cut.is_some() {
+            held.clear();
+            self.choices.entry(at.choice).or_default().cut = cut;
         }
     }
 
@@ -216,12 +246,19 @@ impl Restore {
         if !self.is_told(at) {
             return;
         }
+        let is_cut = self.is_cut(at.choice);
+        if let Some(Open::Text(OpenText { unwrap: Some(unwrap), .. })) = self.open.get_mut(&at)
+            && !is_cut
+        {
+            let last = unwrap.finish();
+            self.text(at, &last, each);
+        }
         match self.open.remove(&at) {
-            Some(Open::Text { held }) if !held.is_empty() => each(Event::Delta(at, Delta::Text(held))),
+            Some(Open::Text(OpenText { held, .. })) if !held.is_empty() => each(Event::Delta(at, Delta::Text(held))),
             Some(Open::Custom { arguments }) => {
                 each(Event::Delta(at, Delta::Arguments(input_of(&arguments))));
             }
-            Some(Open::Text { .. } | Open::Json) | None => {}
+            Some(Open::Text(_)) | None => {}
         }
         each(Event::PartStop(at, carry));
     }
@@ -360,6 +397,49 @@ mod tests {
         let choice = restored(&adaptions, &[call("json", r#"{"a": 1}"#)]);
         assert_eq!(choice.parts, [Part::text(r#"{"a": 1}"#)]);
         assert_eq!(choice.finish, Some(Finish::inferred(FinishReason::Stop)));
+    }
+
+    #[test]
+    fn json_is_cut_at_a_stop_sequence_as_any_other_text() {
+        let stop = vec!["}, {".to_owned()];
+        let adaptions = Adaptions { json_tool: Some("json".to_owned()), stop: stop.clone(), ..Adaptions::default() };
+        let choice = restored(&adaptions, &[call("json", r#"{"a": [{"b": 1}, {"b": 2}]}"#), call("f", "{}")]);
+        assert_eq!(choice.parts, [Part::text(r#"{"a": [{"b": 1"#)]);
+        let finish = choice.finish.unwrap_or_else(|| Finish::inferred(FinishReason::Failed));
+        assert_eq!((finish.reason, finish.stop_sequence), (FinishReason::StopSequence, Some(stop[0].clone())));
+    }
+
+    #[test]
+    fn the_object_around_an_answer_is_taken_off() {
+        let wrapped = r#"{"value": [1, "a"]}"#;
+        let adaptions = Adaptions { wrapped: true, ..Adaptions::default() };
+        let choice = restored(&adaptions, &[Part::text(wrapped), call("f", wrapped)]);
+        assert_eq!(choice.parts, [Part::text(r#"[1, "a"]"#), call("f", wrapped)]);
+
+        let by_tool = Adaptions { json_tool: Some("json".to_owned()), ..adaptions.clone() };
+        let choice = restored(&by_tool, &[Part::text(wrapped), call("json", wrapped)]);
+        assert_eq!(choice.parts, [Part::text(wrapped), Part::text(r#"[1, "a"]"#)]);
+
+        // The caller's stop sequences are looked for in the caller's text.
+        let cut = Adaptions { stop: vec![":".to_owned(), "]".to_owned()], ..adaptions };
+        assert_eq!(restored(&cut, &[Part::text(wrapped)]).parts, [Part::text(r#"[1, "a""#)]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_adapted_and_answered_a_stream_adds_up_to_the_whole(
+            (by_tool, wrapped, stops) in (proptest::bool::ANY, proptest::bool::ANY, proptest::bool::ANY),
+            texts in proptest::collection::vec(("[jt]", r#"(\{"value": ?)?[\[\]{}", \\S]{0,6}(STOP)?[\]}]{0,3}"#), 0..4),
+        ) {
+            let adaptions = Adaptions {
+                json_tool: by_tool.then(|| "json".to_owned()),
+                wrapped,
+                stop: if stops { vec!["STOP".to_owned(), "}]".to_owned()] } else { Vec::new() },
+                ..Adaptions::default()
+            };
+            let part = |(kind, text): &(String, String)| if kind == "j" { call("json", text) } else { Part::text(text) };
+            restored(&adaptions, &texts.iter().map(part).collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub struct Traits {
 #[serde(deny_unknown_fields)]
 struct Family {
     prefix: String,
+    /// Only the model of exactly this name.
+    #[serde(default)]
+    whole: bool,
     reasoning: Option<Thinking>,
     sampler: SamplerWord,
     /// Whether it thinks adaptively where it must call a tool.
@@ -36,6 +39,8 @@ struct Family {
     #[serde(default)]
     mid_conversation_system: bool,
     stop_max: Option<usize>,
+    /// OpenAI: whether it gives JSON of any form (all since November 2023 do).
+    json_object: Option<bool>,
     /// Gemini: 2 for all before 3.
     generation: Option<u8>,
 }
@@ -73,7 +78,7 @@ impl Traits {
     /// The target for a model: `entry` is what the catalog knows of it, if it knows it.
     pub fn target(&self, dialect: Dialect, kind: Kind, model: &ModelId, entry: Option<&Model>) -> Target {
         let mut can = Capabilities::unlimited(dialect);
-        if let Some(family) = self.families.iter().find(|family| model.as_str().starts_with(&family.prefix)) {
+        if let Some(family) = self.families.iter().find(|family| family.has(model)) {
             family.describe(&mut can, dialect);
         }
         if let Some(entry) = entry {
@@ -90,6 +95,11 @@ impl Traits {
 }
 
 impl Family {
+    fn has(&self, model: &ModelId) -> bool {
+        let rest = model.as_str().strip_prefix(self.prefix.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || !self.whole)
+    }
+
     fn describe(&self, can: &mut Capabilities, dialect: Dialect) {
         let words = |levels: &[String]| levels.iter().map(|word| Effort::from_word(word)).collect();
         can.reasoning = match &self.reasoning {
@@ -108,6 +118,7 @@ impl Family {
         can.prefill = self.prefill;
         can.mid_conversation_system = self.mid_conversation_system;
         can.stop_max = self.stop_max.or(can.stop_max);
+        can.json_object = self.json_object.unwrap_or(can.json_object);
         if dialect == Dialect::Gemini {
             let since_3 = self.generation.is_none_or(|generation| generation >= 3);
             (can.signed_calls, can.media_in_results, can.json_beside_tools) = (since_3, since_3, since_3);
@@ -195,14 +206,19 @@ mod tests {
     fn every_model_of_the_catalog_has_a_family_of_its_own_vendor() {
         let traits = Traits::embedded().unwrap();
         for model in Catalog::embedded().unwrap().models() {
-            let family = traits.families.iter().find(|family| model.id.as_str().starts_with(&family.prefix)).unwrap();
+            let family = traits.families.iter().find(|family| family.has(&model.id)).unwrap();
             if model.capabilities.contains(&Capability::Reasoning) && !model.id.as_str().starts_with("gemma-") {
                 let named = !family.prefix.is_empty() && family.prefix != "gpt-";
-                let known = named && family.reasoning.is_some();
-                let unnamed = ["computer-use", "daybreak", "gpt-daybreak", "deep-research"];
-                assert!(known || unnamed.iter().any(|name| model.id.as_str().starts_with(name)), "{}", model.id);
+                assert!(named && family.reasoning.is_some(), "{}", model.id);
             }
         }
+    }
+
+    #[test]
+    fn the_oldest_of_openais_models_give_no_json_when_asked_to() {
+        let gives = |model| target(Dialect::OpenAiChat, Kind::OpenAi, model).can.json_object;
+        assert!(!gives("gpt-4") && !gives("gpt-4-0613") && !gives("gpt-3.5-turbo-16k"));
+        assert!(gives("gpt-4-1106-preview") && gives("gpt-4o") && gives("gpt-4.1") && gives("gpt-3.5-turbo"));
     }
 
     #[test]

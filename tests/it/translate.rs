@@ -339,6 +339,49 @@ async fn models_that_have_no_schemas_answer_by_one_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_list_is_the_answer_where_the_provider_gives_objects_only() {
+    let world = World::new().await;
+    let schema = json!({"type": "array", "items": {"type": "object", "additionalProperties": false, "required": ["name"],
+        "properties": {"name": {"type": "string"}}}});
+    let from_abroad = |pair: &Pair| matches!(pair.caller, Speaker::Messages | Speaker::Gemini);
+    for pair in Pair::foreign().filter(from_abroad) {
+        let models = match pair.family {
+            Family::OpenAi => ["gpt-4.1-mini", "gpt-4"],
+            Family::ChatOnly => ["plain/gpt-4.1-mini", "plain/gpt-3.5-turbo"],
+            Family::Anthropic => ["claude-sonnet-4-5", "claude-3-5-haiku-20241022"],
+            Family::Gemini => ["gemini-2.5-flash-lite", "gemini-3-pro-preview"],
+        };
+        for (mode, model) in MODES.into_iter().flat_map(|mode| models.map(|model| (mode, model))) {
+            let talk = Talk { schema: Some(schema.clone()), ..user(model, "Who are they?") };
+            let call = call(&world, pair, &talk, mode).await;
+            let given: Value = serde_json::from_str(&call.heard.text).unwrap();
+            assert!(given[0]["name"].is_string(), "{pair:?} {mode:?} {model}: {given}");
+            assert_eq!((&call.heard.finish, call.heard.usage), (&Finish::Stop, call.said.usage), "{pair:?} {model}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn json_of_any_form_is_given_by_every_model_to_a_caller_who_does_not_know_openais_rules() {
+    let world = World::new().await;
+    let mut body = json!({"contents": [{"role": "user", "parts": [{"text": "List three colours."}]}],
+        "generationConfig": {"responseMimeType": "application/json"}});
+    let families = Family::ALL.into_iter().filter(|family| *family != Family::Gemini).map(Family::model);
+    for model in families.chain(["gpt-4", "gpt-4-0613", "plain/gpt-4-0613"]) {
+        for tools in [json!([]), json!([{"functionDeclarations": [{"name": "f", "description": "d"}]}])] {
+            body["tools"] = tools;
+            let path = format!("/v1beta/models/{model}:generateContent");
+            let answer = world.gateway.post(&path, &body).send().await.unwrap();
+            let (status, text) = (answer.status(), answer.text().await.unwrap());
+            assert_eq!(status, 200, "{model}: {text}");
+            let heard = Speaker::Gemini.hear(&serde_json::from_str(&text).unwrap());
+            let is_json = serde_json::from_str::<Value>(&heard.text).is_ok_and(|given| given.is_object());
+            assert!(is_json || !heard.calls.is_empty(), "{model}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_picture_arrives_with_its_type_and_all_of_its_bytes() {
     const PNG: &str =
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";

@@ -1,11 +1,12 @@
 //! An answer in a form that was asked for, from a model that has no such thing: by a tool that it must call in the end. Its
 //! arguments are the answer's text ([`Adaptions::json_tool`]).
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::dialect::{Adaptions, StructuredOutput, Target};
+use super::as_object;
+use crate::dialect::{Adaptions, Dialect, StructuredOutput, Target};
 use crate::ir::{
-    AllowedMode, CallKind, Carry, FunctionTool, Losses, OutputFormat, Request, ToolChoice, ToolMode, ToolRef,
+    AllowedMode, CallKind, Carry, FunctionTool, Losses, Origin, OutputFormat, Request, ToolChoice, ToolMode, ToolRef,
 };
 
 /// The name of that tool, if none on offer has it.
@@ -22,7 +23,8 @@ pub struct JsonTool {
 
 impl JsonTool {
     /// The tool for the form that a request asks for, and a note of it in `adaptions`. `None`: it asks for none, or for one
-    /// that no tool's arguments have, which is refused.
+    /// that no tool's arguments have, which is refused. What is no object is one member of the arguments
+    /// ([`Adaptions::wrapped`]).
     pub fn of(request: &Request, target: &Target, adaptions: &mut Adaptions, losses: &mut Losses) -> Option<Self> {
         let any = || json!({"type": "object", "additionalProperties": true});
         let (schema, description, strict) = match &request.output.as_ref()?.format {
@@ -41,10 +43,13 @@ impl JsonTool {
             losses.refused("response_format", reason);
             return None;
         }
-        if schema.get("type").and_then(Value::as_str).is_some_and(|kind| kind != "object") {
-            losses.refused("response_format", "must be a schema of type object for this model");
-            return None;
+        if is_binding(request, strict) && (strict.is_none() || target.dialect.origin() != Origin::OpenAi) {
+            let reason = "is asked for by a tool, to whose schema this model is not held to the letter";
+            losses.approximated("response_format", reason);
         }
+        let (schema, wrapped) = as_object(&schema);
+        let schema = schema.into_owned();
+        adaptions.wrapped = wrapped;
         let mut name = NAME.to_owned();
         while request.tools.iter().any(|tool| tool.name() == name) {
             name.push('_');
@@ -63,18 +68,37 @@ impl JsonTool {
         Some(Self { tool, choice })
     }
 
-    /// The same, for models that have JSON of any form and no schemas for it. A model without tools is sent the schema, for
-    /// its provider to judge.
-    pub fn for_schema(
+    /// The same, for those of OpenAI's models that lack such a form. A model without tools is sent the form, for its provider
+    /// to judge.
+    pub fn for_form(
         request: &Request,
         target: &Target,
         adaptions: &mut Adaptions,
         losses: &mut Losses,
     ) -> Option<Self> {
-        let has_schema = matches!(request.output.as_ref()?.format, OutputFormat::JsonSchema { .. });
-        let by_tool = target.can.structured_output == StructuredOutput::ForcedTool && target.can.tools;
-        if has_schema && by_tool { Self::of(request, target, adaptions, losses) } else { None }
+        let lacks = match request.output.as_ref()?.format {
+            OutputFormat::JsonSchema { .. } => target.can.structured_output == StructuredOutput::ForcedTool,
+            OutputFormat::JsonObject => !target.can.json_object,
+            OutputFormat::Text | OutputFormat::Other(_) => false,
+        };
+        if lacks && target.can.tools { Self::of(request, target, adaptions, losses) } else { None }
     }
+}
+
+/// Whether the answer is to be by the schema to the letter: as it says, or, where there is no word for it, always.
+fn is_binding(request: &Request, strict: Option<bool>) -> bool {
+    let has_schema = request.output.as_ref().is_some_and(|output| match output.format {
+        OutputFormat::JsonSchema { schema: Some(_), .. } => true,
+        OutputFormat::JsonSchema { schema: None, .. }
+        | OutputFormat::Text
+        | OutputFormat::JsonObject
+        | OutputFormat::Other(_) => false,
+    });
+    let always = match request.spoken_in {
+        Some(Dialect::Anthropic | Dialect::Gemini) => true,
+        Some(Dialect::OpenAiChat | Dialect::OpenAiResponses) | None => false,
+    };
+    has_schema && strict.unwrap_or(always)
 }
 
 /// The request's own choice, so that the answer ends in a call of this tool: the model calls others as often as it likes, and

@@ -1,35 +1,23 @@
-//! What OpenAI takes less of than others do: schemas that leave things out, and long names of users. Both of its formats.
+//! What OpenAI takes less of than others do: schemas that leave things out, forms of answers, and long names of users. Both of
+//! its formats.
+
+mod strict;
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::dialect::{Dialect, Object};
-use crate::ir::{FunctionTool, Losses, Request};
+use super::schema::{CHOICES, Place, as_object, place, say_in_words};
+use crate::dialect::{Adaptions, Dialect, Object};
+use crate::ir::{Content, FunctionTool, Losses, Message, Origin, Output, OutputFormat, Request};
 
 /// The longest `user` and `safety_identifier`, in characters: OpenAI's reference says so of the second, and refuses longer ones of
 /// both.
 const USER_MAX: usize = 64;
 
-/// What stands under a keyword of a schema.
-enum Place {
-    /// Schemas, each under a name of its own.
-    ByName,
-    /// A schema, or a list of them.
-    OneOrMore,
-    /// Something else.
-    None,
-}
-
-fn place(keyword: &str) -> Place {
-    match keyword {
-        "properties" | "$defs" | "definitions" => Place::ByName,
-        "items" | "prefixItems" | "anyOf" | "oneOf" | "allOf" | "additionalProperties" => Place::OneOrMore,
-        _ => Place::None,
-    }
-}
+/// Asks for JSON in words, which OpenAI demands beside `json_object`.
+pub const JSON_PLEASE: &str = "Answer in JSON.";
 
 /// A user's id as OpenAI takes it. One that is too long goes as its SHA-256 in hexadecimal digits: as long as OpenAI allows, the
 /// same for the same user, and another's for another. (What Claude Code sends is some 200 characters long.)
@@ -45,10 +33,120 @@ pub fn put_users(body: &mut Object, request: &Request, dialect: Dialect) {
     body.put_some("safety_identifier", request.safety_identifier.as_ref().map(id));
 }
 
-/// A function's parameters: what others read as "anything" OpenAI wants to be said, an object's properties and an array's items.
-pub fn parameters(schema: Option<&Value>) -> Value {
-    let Some(schema) = schema else { return json!({"type": "object", "properties": {}}) };
+/// Whether the caller speaks one of OpenAI's own formats: then its schemas are as OpenAI takes them, or OpenAI says why not.
+fn is_openais(request: &Request) -> bool {
+    request.spoken_in.is_some_and(|dialect| dialect.origin() == Origin::OpenAi)
+}
+
+/// A function's parameters, and whether they are held to the letter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameters {
+    /// `parameters`.
+    pub schema: Value,
+    /// `strict`.
+    pub strict: Option<bool>,
+}
+
+/// A function's parameters. What others read as "anything" OpenAI wants to be said: an object's properties, an array's items.
+/// Where OpenAI could not hold them to the letter it is not asked to, and that is said.
+pub fn parameters(tool: &FunctionTool, index: usize, request: &Request, losses: &mut Losses) -> Parameters {
+    let Some(schema) = &tool.parameters else {
+        return Parameters { schema: json!({"type": "object", "properties": {}}), strict: tool.strict };
+    };
+    let mut strict = tool.strict;
+    if strict == Some(true) && !is_openais(request) {
+        if let Some(held) = strict::hold(schema).filter(|_| !as_object(schema).1) {
+            if held.in_words {
+                losses.approximated(format!("tools[{index}].parameters"), IN_WORDS);
+            }
+            return Parameters { schema: held.schema, strict };
+        }
+        losses.approximated(format!("tools[{index}].strict"), LOOSE);
+        strict = Some(false);
+    }
     let mut schema = schema.clone();
+    if let Value::Object(root) = &mut schema
+        && !is_openais(request)
+        && make_object(root)
+    {
+        losses.approximated(format!("tools[{index}].parameters"), IN_WORDS);
+    }
+    Parameters { schema: said(schema), strict }
+}
+
+const IN_WORDS: &str = "has keywords that OpenAI does not take there: they are said in descriptions";
+const LOOSE: &str = "cannot be held by OpenAI for a schema that its strict mode does not take";
+
+/// Makes what a tool takes an object without choices at its top, and says in words what that leaves out; whether it does.
+fn make_object(root: &mut Map<String, Value>) -> bool {
+    let mut otherwise = Map::new();
+    if !root.is_empty() && !root.get("type").is_some_and(|kind| kind == "object") {
+        otherwise.extend(root.shift_remove("type").map(|kind| ("type".to_owned(), kind)));
+        root.insert("type".to_owned(), "object".into());
+    }
+    for key in CHOICES {
+        otherwise.extend(root.shift_remove(key).map(|choice| (key.to_owned(), choice)));
+    }
+    if otherwise.is_empty() {
+        return false;
+    }
+    say_in_words(root, &otherwise);
+    true
+}
+
+/// The form of an answer: an object ([`Adaptions::wrapped`]), and held to the letter where others hold it so.
+pub fn form<'r>(
+    output: &'r Output,
+    request: &Request,
+    adaptions: &mut Adaptions,
+    losses: &mut Losses,
+) -> Cow<'r, Output> {
+    let OutputFormat::JsonSchema { name, description, schema: Some(schema), strict } = &output.format else {
+        return Cow::Borrowed(output);
+    };
+    if is_openais(request) {
+        return Cow::Borrowed(output);
+    }
+    let (schema, wrapped) = as_object(schema);
+    adaptions.wrapped = wrapped;
+    let held = strict::hold(&schema);
+    let (schema, strict) = match held.filter(|_| *strict != Some(false)) {
+        Some(held) => {
+            if held.in_words {
+                losses.approximated("response_format", IN_WORDS);
+            }
+            (held.schema, Some(true))
+        }
+        None => {
+            if *strict != Some(false) {
+                losses.approximated("response_format", LOOSE);
+            }
+            (said(schema.into_owned()), None)
+        }
+    };
+    let format =
+        OutputFormat::JsonSchema { name: name.clone(), description: description.clone(), schema: Some(schema), strict };
+    Cow::Owned(Output { format, carry: output.carry.clone() })
+}
+
+/// Whether JSON has to be asked for in words as well: OpenAI refuses `json_object` where no message has the word. `instructions`
+/// are those of them that are messages.
+pub fn wants_the_word(request: &Request, instructions: Option<&Message>, losses: &mut Losses) -> bool {
+    let asks = request.output.as_ref().is_some_and(|output| output.format == OutputFormat::JsonObject);
+    if !asks || is_openais(request) {
+        return false;
+    }
+    let says = |text: &str| text.as_bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"json"));
+    let mut parts = instructions.into_iter().chain(&request.messages).flat_map(|message| &message.parts);
+    if parts.any(|part| matches!(&part.content, Content::Text(text) if says(&text.text))) {
+        return false;
+    }
+    losses.approximated("response_format", "is asked for in a sentence as well, since OpenAI demands the word");
+    true
+}
+
+/// A schema in which nothing is left out that OpenAI demands.
+fn said(mut schema: Value) -> Value {
     if let Value::Object(root) = &mut schema
         && is_of_type(root, "object")
     {
@@ -56,17 +154,6 @@ pub fn parameters(schema: Option<&Value>) -> Value {
     }
     say_items(&mut schema);
     schema
-}
-
-/// Whether a function's parameters are held to the letter. OpenAI refuses to where a property may be missing, or others may be
-/// there: then it is not asked to, and that is said.
-pub fn strict(tool: &FunctionTool, index: usize, losses: &mut Losses) -> Option<bool> {
-    if tool.strict != Some(true) || tool.parameters.as_ref().is_none_or(can_be_held) {
-        return tool.strict;
-    }
-    let reason = "cannot be held by OpenAI for a schema with optional or further properties";
-    losses.approximated(format!("tools[{index}].strict"), reason);
-    Some(false)
 }
 
 fn is_of_type(schema: &Map<String, Value>, name: &str) -> bool {
@@ -90,25 +177,6 @@ fn say_items(schema: &mut Value) {
             (Place::ByName | Place::None, _) => {}
         }
     }
-}
-
-/// Every object names all of its properties as required, and takes no others.
-fn can_be_held(schema: &Value) -> bool {
-    let Value::Object(schema) = schema else { return true };
-    if let Some(Value::Object(properties)) = schema.get("properties") {
-        let required = schema.get("required").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let named: HashSet<_> = required.iter().filter_map(Value::as_str).collect();
-        let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
-        if !is_closed || properties.keys().any(|name| !named.contains(name.as_str())) {
-            return false;
-        }
-    }
-    schema.iter().all(|(name, inner)| match (place(name), inner) {
-        (Place::ByName, Value::Object(named)) => named.values().all(can_be_held),
-        (Place::OneOrMore, Value::Array(list)) => list.iter().all(can_be_held),
-        (Place::OneOrMore, one) => can_be_held(one),
-        (Place::ByName | Place::None, _) => true,
-    })
 }
 
 #[cfg(test)]
@@ -145,20 +213,7 @@ mod tests {
                 json!({"type": "object", "properties": {"a": {"type": "array", "prefixItems": [{"type": "array", "items": {}}]}}}),
             ),
         ] {
-            assert_eq!(parameters(Some(&given)), sent);
-        }
-        assert_eq!(parameters(None), json!({"type": "object", "properties": {}}));
-    }
-
-    #[test]
-    fn only_schemas_that_close_all_their_objects_can_be_held() {
-        let object = |required: Value, more: Value| json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": required, "additionalProperties": more});
-        assert!(can_be_held(&object(json!(["a"]), json!(false))));
-        assert!(!can_be_held(&object(json!([]), json!(false))), "a property may be missing");
-        assert!(!can_be_held(&object(json!(["a"]), json!(true))), "others may be there");
-        let inner = object(json!([]), json!(false));
-        for nested in [json!({"items": inner}), json!({"anyOf": [inner]}), json!({"$defs": {"one": inner}})] {
-            assert!(!can_be_held(&nested), "{nested}");
+            assert_eq!(said(given), sent);
         }
     }
 }

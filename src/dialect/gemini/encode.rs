@@ -10,7 +10,7 @@ use super::schema::{self, Adapted, Language, Order};
 use super::{DIALECT, wire};
 use crate::dialect::adapt::{self, JsonTool};
 use crate::dialect::{Adaptions, EncodedRequest, Object, SchemaStyle, Target};
-use crate::ir::{FunctionTool, Losses, OutputFormat, Request, Tool, ToolChoice, ToolMode};
+use crate::ir::{FunctionTool, Losses, Request, Tool, ToolChoice, ToolMode};
 
 pub(super) use answer::{lose, part as answer_part, response};
 
@@ -192,13 +192,6 @@ fn json_by_function(
     target: &Target,
     losses: &mut Losses,
 ) {
-    match request.output.as_ref().map(|output| &output.format) {
-        Some(OutputFormat::Text | OutputFormat::JsonSchema { schema: Some(_), .. }) | None => {}
-        Some(OutputFormat::JsonSchema { schema: None, .. } | OutputFormat::JsonObject | OutputFormat::Other(_)) => {
-            losses.refused("response_format", "cannot be combined with tools for this model, unless it is a schema");
-            return;
-        }
-    }
     let Some(by_tool) = JsonTool::of(request, target, adaptions, losses) else { return };
     let JsonTool { tool, choice: must } = by_tool;
     let field = || "response_format".to_owned();

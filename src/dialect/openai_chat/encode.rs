@@ -3,7 +3,9 @@
 mod answer;
 mod messages;
 
-use serde_json::Value;
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
 
 use super::{DIALECT, wire};
 use crate::dialect::adapt::{self, JsonTool};
@@ -25,7 +27,11 @@ pub(super) fn request(request: &Request, target: &Target) -> EncodedRequest {
     }
     let mut body = Object::new().with("model", target.model.as_str());
     let list = if foreign {
-        messages::foreign(request, target, &mut names, &mut losses)
+        let mut list = messages::foreign(request, target, &mut names, &mut losses);
+        if adapt::openai::wants_the_word(request, request.instructions.as_ref(), &mut losses) {
+            list.insert(0, json!({"role": "system", "content": adapt::openai::JSON_PLEASE}));
+        }
+        list
     } else {
         if request.messages.iter().flat_map(|message| &message.parts).any(|part| part.seal.is_some()) {
             // Only seals that were minted here are taken out by the decoder, and no server of this dialect made them.
@@ -35,7 +41,7 @@ pub(super) fn request(request: &Request, target: &Target) -> EncodedRequest {
     };
     body.put("messages", list);
     let mut adaptions = Adaptions::default();
-    let by_tool = if foreign { JsonTool::for_schema(request, target, &mut adaptions, &mut losses) } else { None };
+    let by_tool = if foreign { JsonTool::for_form(request, target, &mut adaptions, &mut losses) } else { None };
     offer_tools(&mut body, request, by_tool.as_ref(), target, &mut names, &mut losses);
     if foreign {
         foreign_parameters(&mut body, request, target, &mut adaptions, &mut losses);
@@ -160,8 +166,11 @@ fn foreign_parameters(
         losses.ignored("reasoning.summary", DIALECT);
     }
     if let Some(output) = &request.output {
-        match wire::output_to(output) {
-            Some(_) if adaptions.json_tool.is_some() => {}
+        let by_tool = adaptions.json_tool.is_some();
+        let form =
+            if by_tool { Cow::Borrowed(output) } else { adapt::openai::form(output, request, adaptions, losses) };
+        match wire::output_to(&form) {
+            Some(_) if by_tool => {}
             Some(format) => body.put("response_format", format),
             None => losses.refused("response_format", format!("has a form that does not exist in {DIALECT}")),
         }
@@ -189,10 +198,10 @@ fn offer_tools(
         };
         match beside {
             Some(tool) => body.put(&tool.name, tool.original.value.clone()),
-            None => list.extend(tool(offered, index, request.is_foreign_to(DIALECT), target, names, losses)),
+            None => list.extend(tool(offered, index, request, target, names, losses)),
         }
     }
-    list.extend(by_tool.map(|by_tool| function(&by_tool.tool, request.tools.len(), names, losses)));
+    list.extend(by_tool.map(|by_tool| function(&by_tool.tool, request.tools.len(), request, names, losses)));
     let foreign = request.is_foreign_to(DIALECT);
     // OpenAI refuses a choice where there is nothing to choose from.
     let is_empty = list.is_empty();
@@ -213,15 +222,16 @@ fn offer_tools(
 fn tool(
     tool: &Tool,
     index: usize,
-    foreign: bool,
+    request: &Request,
     target: &Target,
     names: &mut adapt::ToolNames,
     losses: &mut Losses,
 ) -> Option<Value> {
+    let foreign = request.is_foreign_to(DIALECT);
     match tool {
         Tool::Provider(tool) => tool.original.for_dialect(DIALECT).cloned(),
         Tool::Custom(custom) if foreign && !target.can.custom_tools => {
-            Some(function(&adapt::custom_as_function(custom), index, names, losses))
+            Some(function(&adapt::custom_as_function(custom), index, request, names, losses))
         }
         Tool::Custom(custom) => {
             let name = if foreign { names.wire(&custom.name).into_owned() } else { custom.name.clone() };
@@ -232,7 +242,7 @@ fn tool(
             put_noted(&mut inner, &custom.carry, "custom");
             Some(Object::typed("custom").with("custom", inner).carrying(&custom.carry, DIALECT).into())
         }
-        Tool::Function(tool) if foreign => Some(function(tool, index, names, losses)),
+        Tool::Function(tool) if foreign => Some(function(tool, index, request, names, losses)),
         Tool::Function(tool) => {
             let inner = function_fields(tool, &tool.name, tool.parameters.clone(), tool.strict);
             let object = Object::typed("function").with("function", inner).carrying(&tool.carry, DIALECT);
@@ -242,15 +252,21 @@ fn tool(
     }
 }
 
-fn function(tool: &crate::ir::FunctionTool, index: usize, names: &mut adapt::ToolNames, losses: &mut Losses) -> Value {
+fn function(
+    tool: &crate::ir::FunctionTool,
+    index: usize,
+    request: &Request,
+    names: &mut adapt::ToolNames,
+    losses: &mut Losses,
+) -> Value {
     if tool.cache.is_some() {
         losses.ignored("cache_control", DIALECT);
     }
     losses.report_carry(&tool.carry, DIALECT, format_args!("tools[{index}]."), &["type"]);
-    let parameters = tool.parameters.as_ref().map(|schema| adapt::openai::parameters(Some(schema)));
-    let strict = adapt::openai::strict(tool, index, losses);
+    let parameters = adapt::openai::parameters(tool, index, request, losses);
+    let schema = tool.parameters.is_some().then_some(parameters.schema);
     Object::typed("function")
-        .with("function", function_fields(tool, &names.wire(&tool.name), parameters, strict))
+        .with("function", function_fields(tool, &names.wire(&tool.name), schema, parameters.strict))
         .into()
 }
 

@@ -6,6 +6,8 @@ mod node;
 mod own;
 mod tools;
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::{DIALECT, wire};
@@ -98,10 +100,15 @@ fn foreign_request(request: &Request, target: &Target) -> EncodedRequest {
     let mut adaptions = Adaptions::default();
     adapt::refuse_what_is_beyond(request, target, &mut losses);
     let mut body = Object::new().with("model", target.model.as_str());
-    let (instructions, items) = foreign::conversation(request, target, &mut names, &mut losses);
+    let (instructions, mut items) = foreign::conversation(request, target, &mut names, &mut losses);
+    // The word has to be in the input: instructions do not count.
+    if adapt::openai::wants_the_word(request, None, &mut losses) {
+        let content = json!([{"type": "input_text", "text": adapt::openai::JSON_PLEASE}]);
+        items.insert(0, Object::typed("message").with("role", "developer").with("content", content).into());
+    }
     body.put_some("instructions", instructions);
     body.put("input", items);
-    let by_tool = JsonTool::for_schema(request, target, &mut adaptions, &mut losses);
+    let by_tool = JsonTool::for_form(request, target, &mut adaptions, &mut losses);
     let offered = tools::foreign(request, by_tool.as_ref(), target, &mut names, &mut losses);
     // OpenAI refuses a choice where there is nothing to choose from.
     if !offered.is_empty() {
@@ -126,7 +133,7 @@ fn foreign_request(request: &Request, target: &Target) -> EncodedRequest {
         body.put("stream", true);
     }
     let thinks = think(&mut body, request, target, &mut losses);
-    put_text(&mut body, request, &adaptions, &mut losses);
+    put_text(&mut body, request, &mut adaptions, &mut losses);
     put_include(&mut body, request, thinks);
     // Other dialects' callers do not know of answers that are kept.
     body.put("store", request.store.unwrap_or(false));
@@ -196,11 +203,14 @@ fn summary(ask: &ReasoningAsk) -> Option<&'static str> {
     }
 }
 
-fn put_text(body: &mut Object, request: &Request, adaptions: &Adaptions, losses: &mut Losses) {
+fn put_text(body: &mut Object, request: &Request, adaptions: &mut Adaptions, losses: &mut Losses) {
     let mut text = Object::new();
     if let Some(output) = &request.output {
-        match wire::output_to(output, Some("response")) {
-            Some(_) if adaptions.json_tool.is_some() => {}
+        let by_tool = adaptions.json_tool.is_some();
+        let form =
+            if by_tool { Cow::Borrowed(output) } else { adapt::openai::form(output, request, adaptions, losses) };
+        match wire::output_to(&form, Some("response")) {
+            Some(_) if by_tool => {}
             Some(format) => text.put("format", format),
             None => losses.refused("response_format", format!("has a form that does not exist in {DIALECT}")),
         }

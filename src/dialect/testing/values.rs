@@ -158,14 +158,20 @@ fn choice(tools: &[Tool], which: usize) -> Option<ToolChoice> {
 }
 
 fn output() -> impl Strategy<Value = Option<Output>> {
-    let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]});
+    let schema = prop_oneof![
+        Just(json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]})),
+        Just(
+            json!({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}, "required": ["a"]})
+        ),
+        Just(json!({"type": "array", "items": {"type": "string"}})),
+    ];
     let format = prop_oneof![
         Just(OutputFormat::Text),
         Just(OutputFormat::JsonObject),
-        (option::of(any::<bool>())).prop_map(move |strict| OutputFormat::JsonSchema {
+        (schema, option::of(any::<bool>())).prop_map(|(schema, strict)| OutputFormat::JsonSchema {
             name: Some("answer".to_owned()),
             description: None,
-            schema: Some(schema.clone()),
+            schema: Some(schema),
             strict,
         }),
     ];

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{Refusal, reasons, takes_schema};
+use super::schema_rules::{form_schema, object_schema, strict};
+use super::{Refusal, reasons, takes_json, takes_schema};
 
 /// The first rule that the request breaks.
 pub(super) fn check(request: &Value) -> Result<(), Refusal> {
@@ -183,90 +184,6 @@ pub(super) fn short_ids(request: &Value) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Parameters are an object's schema, which names its properties and what is in its arrays.
-pub(super) fn object_schema(name: &str, schema: &Value, path: &str) -> Result<(), Refusal> {
-    let kind = schema.get("type").unwrap_or(&Value::Null);
-    if kind == "object" {
-        let bare = |context: &str, what: &str| {
-            Refusal::invalid(format!("Invalid schema for function '{name}': In context=({context}), {what}"))
-                .param(path)
-                .code("invalid_function_parameters")
-        };
-        let Some(properties) = schema.get("properties") else {
-            return Err(bare("", "object schema missing properties."));
-        };
-        for (property, inner) in properties.as_object().into_iter().flatten() {
-            if inner.get("type").is_some_and(|kind| kind == "array")
-                && inner.get("items").is_none()
-                && inner.get("prefixItems").is_none()
-            {
-                return Err(bare(&format!("'properties', '{property}'"), "array schema missing items."));
-            }
-        }
-        return Ok(());
-    }
-    let found = kind.as_str().map_or_else(|| "\"None\"".to_owned(), |kind| format!("\"{kind}\""));
-    Err(Refusal::invalid(format!(
-        "Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', got 'type: {found}'."
-    ))
-    .param(path)
-    .code("invalid_function_parameters"))
-}
-
-/// Strict schemas name every property as required and close every object.
-pub(super) fn strict(schema: &Value, whose: &str, path: &str) -> Result<(), Refusal> {
-    loose(schema, &mut Vec::new()).map_or(Ok(()), |(context, what)| {
-        Err(Refusal::invalid(format!("Invalid schema for {whose}: In context=({context}), {what}"))
-            .param(path)
-            .code(if whose.starts_with("function") { "invalid_function_parameters" } else { "invalid_json_schema" }))
-    })
-}
-
-fn loose(schema: &Value, context: &mut Vec<String>) -> Option<(String, String)> {
-    let here = |context: &[String]| context.iter().map(|step| format!("'{step}'")).collect::<Vec<_>>().join(", ");
-    if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
-        if schema.get("additionalProperties") != Some(&Value::Bool(false)) {
-            return Some((
-                here(context),
-                "'additionalProperties' is required to be supplied and to be false.".to_owned(),
-            ));
-        }
-        let required = list(schema, "required");
-        if let Some(missing) = properties.keys().find(|name| !required.iter().any(|one| one == *name)) {
-            return Some((
-                here(context),
-                format!(
-                    "'required' is required to be supplied and to be an array including every key in properties. Missing \
-                     '{missing}'."
-                ),
-            ));
-        }
-    }
-    for (name, inner) in schema.as_object()? {
-        let children: Vec<(Vec<String>, &Value)> = match (name.as_str(), inner) {
-            ("properties" | "$defs" | "definitions", Value::Object(map)) => {
-                map.iter().map(|(key, value)| (vec![name.clone(), key.clone()], value)).collect()
-            }
-            ("items", value) => vec![(vec![name.clone()], value)],
-            ("anyOf", Value::Array(options)) => options
-                .iter()
-                .enumerate()
-                .map(|(index, value)| (vec![name.clone(), index.to_string()], value))
-                .collect(),
-            _ => Vec::new(),
-        };
-        for (steps, child) in children {
-            let depth = context.len();
-            context.extend(steps);
-            if let Some(found) = loose(child, context) {
-                return Some(found);
-            }
-            context.truncate(depth);
-        }
-    }
-    None
-}
-
 fn parameters(request: &Value) -> Result<(), Refusal> {
     if given(request, "stream_options") && request.get("stream") != Some(&Value::Bool(true)) {
         return Err(Refusal::invalid("The 'stream_options' parameter is only allowed when 'stream' is enabled.")
@@ -300,13 +217,16 @@ fn parameters(request: &Value) -> Result<(), Refusal> {
         )
         .param("messages"));
     }
+    if kind == Some("json_object") {
+        takes_json(text(request, "model"), "response_format")?;
+    }
     if kind == Some("json_schema") {
         takes_schema(text(request, "model"), "response_format")?;
         let name = request.pointer("/response_format/json_schema/name").and_then(Value::as_str).unwrap_or_default();
         tool_name(name, "response_format.json_schema.name")?;
         let is_strict = request.pointer("/response_format/json_schema/strict") == Some(&Value::Bool(true));
-        if let (true, Some(schema)) = (is_strict, request.pointer("/response_format/json_schema/schema")) {
-            strict(schema, &format!("response_format '{name}'"), "response_format")?;
+        if let Some(schema) = request.pointer("/response_format/json_schema/schema") {
+            form_schema(name, schema, is_strict, "response_format")?;
         }
     }
     Ok(())

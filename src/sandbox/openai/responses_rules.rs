@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::chat_rules::{object_schema, short_ids, strict, tool_name};
+use super::chat_rules::{short_ids, tool_name};
 use super::responses_shape::{ITEMS, OTHER_ITEMS};
-use super::{Refusal, reasons, said, takes_schema};
+use super::schema_rules::{form_schema, object_schema, strict};
+use super::{Refusal, reasons, said, takes_json, takes_schema};
 use crate::sandbox::seal;
 use crate::sandbox::shape::{Names, Shape, Step, check as check_shape};
 
@@ -241,14 +242,15 @@ fn parameters(request: &Value) -> Result<(), Refusal> {
         takes_schema(text(request, "model"), "text.format")?;
         let name = request.pointer("/text/format/name").and_then(Value::as_str).unwrap_or_default();
         tool_name(name, "text.format.name")?;
-        if let (Some(true), Some(schema)) =
-            (request.pointer("/text/format/strict").and_then(Value::as_bool), request.pointer("/text/format/schema"))
-        {
-            strict(schema, &format!("response_format '{name}'"), "text.format.schema")?;
+        let is_strict = request.pointer("/text/format/strict") == Some(&Value::Bool(true));
+        if let Some(schema) = request.pointer("/text/format/schema") {
+            form_schema(name, schema, is_strict, "text.format.schema")?;
         }
     }
     if request.pointer("/text/format/type").is_some_and(|kind| kind == "json_object") {
-        let said = request.get("input").map(Value::to_string).unwrap_or_default() + text(request, "instructions");
+        takes_json(text(request, "model"), "text.format")?;
+        // Instructions do not count.
+        let said = request.get("input").map(Value::to_string).unwrap_or_default();
         if !said.to_lowercase().contains("json") {
             return Err(Refusal::invalid(
                 "Response input messages must contain the word 'json' in some form to use 'text.format' of type 'json_object'.",

@@ -1,6 +1,8 @@
 //! Chat completions and Responses as OpenAI answers them, and as it refuses them.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod forms;
+
 use serde_json::{Value, json};
 
 use crate::config::providers::Kind;

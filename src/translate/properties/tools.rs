@@ -86,6 +86,9 @@ pub(super) fn gives_the_answer(before: &Request, after: &Request, adaptions: &Ad
         Tool::Function(_) | Tool::Custom(_) | Tool::Provider(_) => None,
     });
     match (before.output.as_ref().map(|output| &output.format), schema) {
+        (Some(OutputFormat::JsonSchema { schema: meant, .. }), Some(Some(schema))) if adaptions.wrapped => {
+            outline(meant.as_ref()) == outline(schema["properties"].get("value"))
+        }
         (Some(OutputFormat::JsonSchema { schema: meant, .. }), Some(schema)) => {
             outline(meant.as_ref()) == outline(schema)
         }

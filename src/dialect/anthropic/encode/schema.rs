@@ -6,6 +6,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::dialect::adapt::say_in_words;
+
 /// The formats of strings that strict schemas take.
 const FORMATS: [&str; 10] =
     ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
@@ -35,7 +37,7 @@ pub(super) fn plain(schema: Option<&Value>) -> Adapted {
     }
     if !choices.is_empty() {
         changed = true;
-        describe(&mut map, &choices);
+        say_in_words(&mut map, &choices);
     }
     Adapted { schema: map.into(), changed }
 }
@@ -85,7 +87,7 @@ fn strict_node(schema: &Value, changed: &mut bool) -> Option<Value> {
     }
     if !said_otherwise.is_empty() {
         *changed = true;
-        describe(&mut out, &said_otherwise);
+        say_in_words(&mut out, &said_otherwise);
     }
     Some(out.into())
 }
@@ -96,16 +98,6 @@ fn is_object(map: &Map<String, Value>) -> bool {
         Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
         Some(_) | None => map.contains_key("properties"),
     }
-}
-
-/// Says in the description what no keyword may say.
-fn describe(map: &mut Map<String, Value>, otherwise: &Map<String, Value>) {
-    let words = Value::from(otherwise.clone()).to_string();
-    let description = match map.get("description").and_then(Value::as_str) {
-        Some(description) if !description.is_empty() => format!("{description}\n\nIt must match {words}"),
-        Some(_) | None => format!("It must match {words}"),
-    };
-    map.insert("description".to_owned(), description.into());
 }
 
 #[cfg(test)]

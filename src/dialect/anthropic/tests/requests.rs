@@ -222,7 +222,8 @@ fn json_comes_by_output_config_or_by_a_tool_that_must_be_called() {
     assert_eq!(any.body["tool_choice"], json!({"type": "any"}));
 
     let list = ask(format(&json!({"type": "array"})), Vec::new(), StructuredOutput::ForcedTool);
-    assert_eq!(list.losses.refusal().map(|loss| loss.field.as_str()), Some("response_format"));
+    assert_eq!(list.body["tools"][0]["input_schema"]["properties"]["value"], json!({"type": "array"}));
+    assert!(list.adaptions.wrapped);
 }
 
 #[test]

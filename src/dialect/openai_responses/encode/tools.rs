@@ -83,27 +83,34 @@ pub(super) fn foreign(
     losses: &mut Losses,
 ) -> Vec<Value> {
     let tools = request.tools.iter().enumerate().filter_map(|(index, tool)| match tool {
-        Tool::Function(tool) => Some(function(tool, index, names, losses)),
+        Tool::Function(tool) => Some(function(tool, index, request, names, losses)),
         Tool::Custom(tool) if target.can.custom_tools => Some(custom(tool, names)),
-        Tool::Custom(tool) => Some(function(&adapt::custom_as_function(tool), index, names, losses)),
+        Tool::Custom(tool) => Some(function(&adapt::custom_as_function(tool), index, request, names, losses)),
         Tool::Provider(tool) => tool.original.for_dialect(DIALECT).cloned(),
     });
     let mut tools: Vec<Value> = tools.collect();
-    tools.extend(by_tool.map(|by_tool| function(&by_tool.tool, request.tools.len(), names, losses)));
+    tools.extend(by_tool.map(|by_tool| function(&by_tool.tool, request.tools.len(), request, names, losses)));
     tools
 }
 
-fn function(tool: &FunctionTool, index: usize, names: &mut adapt::ToolNames, losses: &mut Losses) -> Value {
+fn function(
+    tool: &FunctionTool,
+    index: usize,
+    request: &Request,
+    names: &mut adapt::ToolNames,
+    losses: &mut Losses,
+) -> Value {
     if tool.cache.is_some() {
         losses.ignored("cache_control", DIALECT);
     }
     losses.report_carry(&tool.carry, DIALECT, format_args!("tools[{index}]."), &["type"]);
+    let parameters = adapt::openai::parameters(tool, index, request, losses);
     Object::typed("function")
         .with("name", names.wire(&tool.name).into_owned())
         .with_some("description", tool.description.clone())
-        .with("parameters", adapt::openai::parameters(tool.parameters.as_ref()))
+        .with("parameters", parameters.schema)
         // Responses makes a schema strict where nothing is said; everybody else does not.
-        .with("strict", adapt::openai::strict(tool, index, losses).unwrap_or(false))
+        .with("strict", parameters.strict.unwrap_or(false))
         .into()
 }
 

@@ -135,7 +135,7 @@ fn parameters_are_said_in_the_words_of_responses() {
             format: OutputFormat::JsonSchema {
                 name: None,
                 description: None,
-                schema: Some(json!({"type": "object"})),
+                schema: Some(json!({"type": "object", "properties": {}})),
                 strict: Some(true),
             },
             carry: Carry::NONE,
@@ -149,6 +149,7 @@ fn parameters_are_said_in_the_words_of_responses() {
     let encoded = Codec::encode_request(&request, &target);
     let odd = encoded.adaptions.tool_names.keys().next().unwrap();
     let schema = json!({"type": "object", "properties": {}});
+    let closed = json!({"type": "object", "properties": {}, "required": [], "additionalProperties": false});
     let expected = json!({
         "model": "gpt-5.1",
         "input": [],
@@ -161,7 +162,7 @@ fn parameters_are_said_in_the_words_of_responses() {
         "max_output_tokens": 16,
         "stream": true,
         "reasoning": {"effort": "low", "summary": "auto"},
-        "text": {"format": {"type": "json_schema", "name": "response", "schema": {"type": "object"}, "strict": true}},
+        "text": {"format": {"type": "json_schema", "name": "response", "schema": closed, "strict": true}},
         "include": ["reasoning.encrypted_content"],
         "store": false,
         "service_tier": "default",
