@@ -91,30 +91,69 @@ fn stream_to(provider: Dialect, caller: Dialect, bytes: impl Iterator<Item = Vec
     heard
 }
 
-/// Everything that is done with a request, for all providers.
-fn request(caller: Dialect, body: &Value) {
-    bytes_of_a_request(caller, body.to_string().as_bytes());
+/// Whether work comes to its end. What is refused is refused early, and its time says nothing of what is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Taken,
+    Refused,
+    /// One or the other: what is held is that it ends.
+    Either,
 }
 
-fn bytes_of_a_request(caller: Dialect, body: &[u8]) {
-    let _ = peek(caller, Operation::Generate, body);
-    let head = RequestHead { model: Some("m".to_owned()), ..RequestHead::default() };
-    let Ok(request) = decode(caller, body, &head) else { return };
-    count::estimate(&request);
-    for provider in Dialect::ALL.into_iter().filter(|provider| *provider != caller) {
-        let _ = encode(&request, &Target::unlimited(provider, "m"), Strictness::Report);
+impl End {
+    fn of<T, E: std::fmt::Debug>(self, what: &str, result: Result<T, E>) -> Option<T> {
+        match (self, result) {
+            (Self::Taken, Err(error)) => panic!("{what} is refused: {error:?}"),
+            (Self::Refused, Ok(_)) => panic!("{what} is taken"),
+            (Self::Taken | Self::Either, Ok(value)) => Some(value),
+            (Self::Refused | Self::Either, Err(_)) => None,
+        }
     }
+}
+
+/// Everything that is done with a request, for all providers, which all take it.
+fn request(caller: Dialect, body: &Value) {
+    bytes_of_a_request(caller, body.to_string().as_bytes(), End::Taken);
+}
+
+/// The same with one that the codecs of these providers refuse, and the others take.
+fn request_refused_by(refusing: &[Dialect], caller: Dialect, body: &Value) {
+    let request = read(caller, body.to_string().as_bytes(), End::Taken).unwrap();
+    for provider in Dialect::ALL.into_iter().filter(|provider| *provider != caller) {
+        write(&request, provider, if refusing.contains(&provider) { End::Refused } else { End::Taken });
+    }
+}
+
+fn bytes_of_a_request(caller: Dialect, body: &[u8], end: End) {
+    let Some(request) = read(caller, body, end) else { return };
+    for provider in Dialect::ALL.into_iter().filter(|provider| *provider != caller) {
+        write(&request, provider, end);
+    }
+}
+
+fn read(caller: Dialect, body: &[u8], end: End) -> Option<Request> {
+    end.of("a request that is peeked at", peek(caller, Operation::Generate, body));
+    let head = RequestHead { model: Some("m".to_owned()), ..RequestHead::default() };
+    let request = end.of("a request", decode(caller, body, &head))?;
+    count::estimate(&request);
+    Some(request)
+}
+
+fn write(request: &Request, provider: Dialect, end: End) {
+    let upstream = encode(request, &Target::unlimited(provider, "m"), Strictness::Report);
+    end.of(&format!("a request for {provider}"), upstream);
 }
 
 /// Everything that is done with a whole answer, for all callers.
 fn answer(provider: Dialect, body: &Value) {
-    bytes_of_an_answer(provider, body.to_string().as_bytes());
+    bytes_of_an_answer(provider, body.to_string().as_bytes(), End::Taken);
 }
 
-fn bytes_of_an_answer(provider: Dialect, body: &[u8]) {
+fn bytes_of_an_answer(provider: Dialect, body: &[u8], end: End) {
     let _ = whole(provider, Operation::Generate, body);
     for caller in Dialect::ALL.into_iter().filter(|caller| *caller != provider) {
-        let _ = Transcoder::new(caller, provider, asked(), adaptions()).whole(body);
+        let told = Transcoder::new(caller, provider, asked(), adaptions()).whole(body);
+        end.of(&format!("an answer of {provider} for {caller}"), told);
     }
 }
 
@@ -127,14 +166,14 @@ fn adaptions() -> Adaptions {
     Adaptions { stop: vec!["aaaaaaab".to_owned(), "never".to_owned()], ..Adaptions::default() }
 }
 
-/// Everything that is done with a stream, for all callers, in chunks of this size.
+/// Everything that is done with a stream, for all callers, in chunks of this size. It is read to its end.
 fn stream(provider: Dialect, events: impl Iterator<Item = Value>, chunk: usize) {
     let mut bytes = Vec::new();
     events.for_each(|event| sse::write_json(&mut bytes, &event));
-    bytes_of_a_stream(provider, &bytes, chunk);
+    bytes_of_a_stream(provider, &bytes, chunk, End::Taken);
 }
 
-fn bytes_of_a_stream(provider: Dialect, bytes: &[u8], chunk: usize) {
+fn bytes_of_a_stream(provider: Dialect, bytes: &[u8], chunk: usize, end: End) {
     let mut tap = Tap::new(provider, Delivery::Events);
     let mut filter = UsageChunkFilter::new();
     for piece in bytes.chunks(chunk) {
@@ -151,6 +190,8 @@ fn bytes_of_a_stream(provider: Dialect, bytes: &[u8], chunk: usize) {
             out.clear();
             stream.push(piece, &mut out);
         }
+        let failed = stream.told().error.clone();
+        end.of(&format!("a stream of {provider} for {caller}"), failed.map_or(Ok(()), Err));
         stream.finish(&mut out);
     }
 }
@@ -259,7 +300,7 @@ fn json_of_any_depth_takes_as_long_as_its_bytes() {
                 deep,
             ] {
                 for caller in Dialect::ALL {
-                    bytes_of_a_request(caller, body.as_bytes());
+                    bytes_of_a_request(caller, body.as_bytes(), End::Either);
                 }
             }
         });
@@ -269,8 +310,8 @@ fn json_of_any_depth_takes_as_long_as_its_bytes() {
                 [format!(r#"{{"id":"1","choices":{deep},"output":{deep},"content":{deep},"candidates":{deep}}}"#), deep]
             {
                 for provider in Dialect::ALL {
-                    bytes_of_an_answer(provider, body.as_bytes());
-                    bytes_of_a_stream(provider, format!("data: {body}\n\n").as_bytes(), 4_096);
+                    bytes_of_an_answer(provider, body.as_bytes(), End::Either);
+                    bytes_of_a_stream(provider, format!("data: {body}\n\n").as_bytes(), 4_096, End::Either);
                 }
             }
         });
