@@ -21,6 +21,7 @@ mod finish;
 mod fold;
 mod loss;
 pub mod mark;
+mod media;
 mod output;
 mod reasoning;
 mod request;
@@ -32,14 +33,15 @@ mod usage;
 
 pub use carry::{Carry, Dialect, Opaque, Origin};
 pub use content::{
-    CacheHint, CacheTtl, CallKind, Citation, Content, Logprob, Media, MediaKind, Outcome, Part, Place, Reasoning,
-    ReasoningText, Source, Text, TextKind, ToolCall, ToolResult, weight,
+    CacheHint, CacheTtl, CallKind, Citation, Content, Logprob, Outcome, Part, Place, Reasoning, ReasoningText, Text,
+    TextKind, ToolCall, ToolResult, weight,
 };
 pub use error::{ApiError, ErrorKind};
 pub use event::{Delta, Event, PartAt, Start};
 pub use finish::{Finish, FinishReason};
 pub use fold::{Fold, check_grammar};
 pub use loss::{Loss, Losses, Severity};
+pub use media::{Media, MediaKind, Source};
 pub use output::{Output, OutputFormat};
 pub use reasoning::{Budget, Effort, ReasoningAsk, ThinkingMode, Visibility};
 pub use request::{LogprobsAsk, Message, Request, Role, Sampling};

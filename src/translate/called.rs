@@ -179,58 +179,69 @@ fn in_part(caller: Dialect, message: &Message, part: &Part) -> String {
 
 /// The caller's name for a field of the request, where it is another one.
 fn word(caller: Dialect, request: &Request, head: &str, rest: &str) -> Option<&'static str> {
-    match caller {
-        Dialect::OpenAiChat => match head {
-            "max_tokens" if !request.carry.has_note(caller, "max_output") => Some("max_completion_tokens"),
-            _ => None,
-        },
-        Dialect::OpenAiResponses => match head {
-            "messages" => Some("input"),
-            "system" => Some("instructions"),
-            "max_tokens" => Some("max_output_tokens"),
-            "response_format" => Some("text.format"),
-            "verbosity" => Some("text.verbosity"),
-            "logprobs" => Some("top_logprobs"),
-            _ => None,
-        },
-        Dialect::Anthropic => match head {
-            "stop" => Some("stop_sequences"),
-            "response_format" => Some("output_config.format"),
-            "user" => Some("metadata.user_id"),
-            "parallel_tool_calls" => Some("tool_choice.disable_parallel_tool_use"),
-            _ => None,
-        },
-        Dialect::Gemini => match head {
-            "messages" => Some("contents"),
-            "system" if !rest.is_empty() => Some("systemInstruction"),
-            "system" => Some("systemInstruction.parts[0]"),
-            "metadata" => Some("labels"),
-            "service_tier" => Some("serviceTier"),
-            "tool_choice" => Some("toolConfig.functionCallingConfig"),
-            "max_tokens" => Some("generationConfig.maxOutputTokens"),
-            "stop" => Some("generationConfig.stopSequences"),
-            "n" => Some("generationConfig.candidateCount"),
-            "temperature" => Some("generationConfig.temperature"),
-            "top_p" => Some("generationConfig.topP"),
-            "top_k" => Some("generationConfig.topK"),
-            "frequency_penalty" => Some("generationConfig.frequencyPenalty"),
-            "presence_penalty" => Some("generationConfig.presencePenalty"),
-            "seed" => Some("generationConfig.seed"),
-            "logprobs" => Some("generationConfig.responseLogprobs"),
-            "top_logprobs" => Some("generationConfig.logprobs"),
-            "response_format" => Some("generationConfig.responseMimeType"),
-            "modalities" => Some("generationConfig.responseModalities"),
-            "reasoning" if !rest.is_empty() => Some("generationConfig.thinkingConfig"),
-            _ => None,
-        },
+    match (caller, head) {
+        (Dialect::OpenAiChat, "max_tokens") if request.carry.has_note(caller, "max_output") => return None,
+        (Dialect::Gemini, "system") if rest.is_empty() => return Some("systemInstruction.parts[0]"),
+        // Thoughts in the conversation have the name of the wish to think.
+        (Dialect::Gemini, "reasoning") if rest.is_empty() => return None,
+        _ => {}
     }
+    let (_, chat, responses, messages, gemini) = NAMES.into_iter().find(|(name, ..)| *name == head)?;
+    let name = match caller {
+        Dialect::OpenAiChat => chat,
+        Dialect::OpenAiResponses => responses,
+        Dialect::Anthropic => messages,
+        Dialect::Gemini => gemini,
+    };
+    (!name.is_empty()).then_some(name)
 }
+
+/// All fields that codecs name, and what they are called in chat completions, Responses, Messages and generateContent. Empty: the
+/// same, or that format has none.
+#[rustfmt::skip]
+const NAMES: [(&str, &str, &str, &str, &str); 32] = [
+    ("annotations", "", "", "", ""),
+    ("cache_control", "", "", "", ""),
+    ("frequency_penalty", "", "", "", "generationConfig.frequencyPenalty"),
+    ("logit_bias", "", "", "", ""),
+    ("logprobs", "", "top_logprobs", "", "generationConfig.responseLogprobs"),
+    ("max_tokens", "max_completion_tokens", "max_output_tokens", "", "generationConfig.maxOutputTokens"),
+    ("messages", "", "input", "", "contents"),
+    ("metadata", "", "", "", "labels"),
+    ("modalities", "", "", "", "generationConfig.responseModalities"),
+    ("n", "", "", "", "generationConfig.candidateCount"),
+    ("parallel_tool_calls", "", "", "tool_choice.disable_parallel_tool_use", ""),
+    ("presence_penalty", "", "", "", "generationConfig.presencePenalty"),
+    ("prompt_cache_key", "", "", "", ""),
+    ("prompt_cache_retention", "", "", "", ""),
+    ("reasoning", "", "", "", "generationConfig.thinkingConfig"),
+    ("reasoning_details", "", "", "", ""),
+    ("response_format", "", "text.format", "output_config.format", "generationConfig.responseMimeType"),
+    ("safety_identifier", "", "", "", ""),
+    ("seed", "", "", "", "generationConfig.seed"),
+    ("service_tier", "", "", "", "serviceTier"),
+    ("stop", "", "", "stop_sequences", "generationConfig.stopSequences"),
+    ("store", "", "", "", ""),
+    ("system", "", "instructions", "", "systemInstruction"),
+    ("temperature", "", "", "", "generationConfig.temperature"),
+    ("thinking", "", "", "", ""),
+    ("tool_choice", "", "", "", "toolConfig.functionCallingConfig"),
+    ("tools", "", "", "", ""),
+    ("top_k", "", "", "", "generationConfig.topK"),
+    ("top_logprobs", "", "", "", "generationConfig.logprobs"),
+    ("top_p", "", "", "", "generationConfig.topP"),
+    ("user", "", "", "metadata.user_id", ""),
+    ("verbosity", "", "text.verbosity", "", ""),
+];
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
+    use std::path::{Path, PathBuf};
+
     use serde_json::{Value, json};
 
+    use super::NAMES;
     use crate::dialect::{Dialect, RequestHead, Target};
     use crate::translate::{Strictness, decode, encode};
 
@@ -242,6 +253,42 @@ mod tests {
         assert!(fault.message.starts_with(&format!("{field} ")), "{field}: {}", fault.message);
         assert_eq!(fault.kind.status(), 400);
         field
+    }
+
+    /// The files that write requests.
+    fn encoders() -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/dialect")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                let is_of_answers = path.ends_with("answer.rs") || path.ends_with("node.rs");
+                let is_of_answers = is_of_answers || path.to_string_lossy().contains("/stream/");
+                let writes = ["/encode", "/adapt"].iter().any(|part| path.to_string_lossy().contains(part));
+                if path.is_dir() {
+                    folders.push(path);
+                } else if writes && !is_of_answers {
+                    found.push(path);
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn every_field_that_an_encoder_names_is_in_the_table() {
+        assert!(NAMES.is_sorted(), "as a dictionary");
+        let mut named = 0;
+        for path in encoders() {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let said = ["losses.ignored(\"", "losses.approximated(\"", "losses.refused(\""].into_iter();
+            for rest in said.flat_map(|said| text.split(said).skip(1)) {
+                let field = rest.split(['"', '.', '[']).next().unwrap();
+                assert!(NAMES.iter().any(|(name, ..)| *name == field), "{field} of {}", path.display());
+                named += 1;
+            }
+        }
+        assert!(named > 40, "only {named} were found");
     }
 
     #[test]

@@ -10,7 +10,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::schema::{CHOICES, Place, as_object, place, say_in_words};
 use crate::dialect::{Adaptions, Dialect, Object};
-use crate::ir::{Content, FunctionTool, Losses, Message, Origin, Output, OutputFormat, Request};
+use crate::ir::{
+    Content, FunctionTool, Losses, Media, MediaKind, Message, Origin, Output, OutputFormat, Request, Source,
+};
 
 /// The longest `user` and `safety_identifier`, in characters: OpenAI's reference says so of the second, and refuses longer ones of
 /// both.
@@ -31,6 +33,19 @@ pub fn put_users(body: &mut Object, request: &Request, dialect: Dialect) {
     let id = |id: &String| if is_foreign { user(id).into_owned() } else { id.clone() };
     body.put_some("user", request.user.as_ref().map(id));
     body.put_some("safety_identifier", request.safety_identifier.as_ref().map(id));
+}
+
+/// A file's name: OpenAI wants bytes to have one.
+pub fn file_name(media: &Media) -> Option<String> {
+    let default = match (&media.source, media.kind) {
+        (Source::Base64 { mime, .. }, MediaKind::Document) if mime == "application/pdf" => Some("document.pdf"),
+        (Source::Base64 { .. }, MediaKind::Document) => Some("document"),
+        (
+            Source::Base64 { .. } | Source::Url { .. } | Source::FileId { .. } | Source::Text { .. },
+            MediaKind::Image | MediaKind::Audio | MediaKind::Video | MediaKind::Document,
+        ) => None,
+    };
+    media.name.clone().or_else(|| default.map(str::to_owned))
 }
 
 /// Whether the caller speaks one of OpenAI's own formats: then its schemas are as OpenAI takes them, or OpenAI says why not.

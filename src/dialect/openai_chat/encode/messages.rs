@@ -354,7 +354,7 @@ impl Writer<'_> {
                     // It is told as text.
                     adapt::lose_name(media, &field, DIALECT, self.losses);
                 }
-                let named = Media { name: media.name.clone().or_else(|| default_name(media)), ..media.clone() };
+                let named = Media { name: adapt::openai::file_name(media), ..media.clone() };
                 let Some(object) = media_part(&named, &part.carry) else {
                     self.losses.refused(field(), "is a medium in a form that chat completions do not take");
                     return None;
@@ -379,20 +379,6 @@ impl Writer<'_> {
             | Content::ToolCall(_)
             | Content::ToolResult(_) => {}
         }
-    }
-}
-
-/// OpenAI wants a file's bytes to have a name.
-fn default_name(media: &Media) -> Option<String> {
-    match (&media.source, media.kind) {
-        (Source::Base64 { mime, .. }, MediaKind::Document) if mime == "application/pdf" => {
-            Some("document.pdf".to_owned())
-        }
-        (Source::Base64 { .. }, MediaKind::Document) => Some("document".to_owned()),
-        (
-            Source::Base64 { .. } | Source::Url { .. } | Source::FileId { .. } | Source::Text { .. },
-            MediaKind::Image | MediaKind::Audio | MediaKind::Video | MediaKind::Document,
-        ) => None,
     }
 }
 

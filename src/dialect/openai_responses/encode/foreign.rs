@@ -6,8 +6,8 @@ use super::node::media_part;
 use crate::dialect::openai_responses::{DIALECT, wire};
 use crate::dialect::{Object, Target, adapt};
 use crate::ir::{
-    CallKind, Carry, Content, Losses, Media, MediaKind, Message, Outcome, Part, Reasoning, Request, Role, Source,
-    ToolCall, ToolResult, mark,
+    CallKind, Carry, Content, Losses, Media, Message, Outcome, Part, Reasoning, Request, Role, Source, ToolCall,
+    ToolResult, mark,
 };
 
 /// What writing a foreign conversation needs.
@@ -197,7 +197,7 @@ impl Writer<'_> {
                     // It is told as text.
                     adapt::lose_name(media, &field, DIALECT, self.losses);
                 }
-                let named = Media { name: media.name.clone().or_else(|| default_name(media)), ..media.clone() };
+                let named = Media { name: adapt::openai::file_name(media), ..media.clone() };
                 let Some(object) = media_part(&named, &Carry::NONE) else {
                     self.losses.refused(field(), "is a medium in a form that Responses does not take");
                     return None;
@@ -225,19 +225,5 @@ impl Writer<'_> {
             | Content::ToolCall(_)
             | Content::ToolResult(_) => {}
         }
-    }
-}
-
-/// OpenAI wants a file's bytes to have a name.
-fn default_name(media: &Media) -> Option<String> {
-    match (&media.source, media.kind) {
-        (Source::Base64 { mime, .. }, MediaKind::Document) if mime == "application/pdf" => {
-            Some("document.pdf".to_owned())
-        }
-        (Source::Base64 { .. }, MediaKind::Document) => Some("document".to_owned()),
-        (
-            Source::Base64 { .. } | Source::Url { .. } | Source::FileId { .. } | Source::Text { .. },
-            MediaKind::Image | MediaKind::Audio | MediaKind::Video | MediaKind::Document,
-        ) => None,
     }
 }
