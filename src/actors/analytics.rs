@@ -1,7 +1,8 @@
 //! Takes in what is known of ended calls, and sees to it that PostHog hears of them.
 //!
-//! A call's thread puts a [`Generation`] into a bounded buffer, and goes on. Everything else happens on a thread that belongs to
-//! the actor alone: the event is written, packed with its neighbours, put into a file, and sent from there.
+//! A call's thread writes its event into a bounded buffer where that is short work; a call with all that was said in it, it puts
+//! there as it is. Everything else happens on a thread that belongs to the actor alone: such calls' events are written, all are
+//! packed with their neighbours, put into a file, and sent from there.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,7 @@ use self::buffer::{Buffer, Load, Put};
 use self::clerk::{Break, Clerk, Close};
 use self::counts::{Counts, Dropped};
 use self::desk::{Desk, Writes};
+use self::entry::{Entry, Piece, Scribes};
 use self::queue::FileState;
 use self::returns::{Home, Returns};
 pub use self::standing::Standing;
@@ -34,6 +36,7 @@ mod complaint;
 mod counts;
 mod courier;
 mod desk;
+mod entry;
 mod queue;
 mod returns;
 mod spans;
@@ -49,22 +52,16 @@ pub struct Analytics {
     actor: Addr<Clerk>,
 }
 
-/// What there is to be told.
-#[derive(Debug)]
-enum Entry {
-    /// Large, and moved several times.
-    Call(Box<Generation>, Home),
-    Warning(LimitWarning),
-}
-
 /// What the handles and the actor have in common.
 #[derive(Debug)]
 struct Shared {
     is_on: bool,
     /// PostHog is there; a collector of spans alone hears of calls only.
-    wants_warnings: bool,
+    wants_events: bool,
+    writes: Writes,
     is_closed: AtomicBool,
     buffer: Buffer<Entry>,
+    scribes: Scribes,
     /// Calls whose events are written.
     returns: Returns<Entry>,
     /// The first one lies in the buffer.
@@ -92,9 +89,11 @@ impl Analytics {
         let file = if settings.spool.is_some() { FileState::Good } else { FileState::None };
         let shared = Arc::new(Shared {
             is_on: settings.api_key.is_some() || otlp.is_some(),
-            wants_warnings: settings.api_key.is_some(),
+            wants_events: settings.api_key.is_some(),
+            writes: if otlp.is_some() { Writes::EventAndSpan } else { Writes::Event },
             is_closed: AtomicBool::new(false),
             buffer: Buffer::new(Load { events: settings.buffer_events, bytes: settings.buffer_bytes }),
+            scribes: Scribes::default(),
             returns: Returns::new(),
             begun: Notify::new(),
             pressed: Notify::new(),
@@ -105,8 +104,7 @@ impl Analytics {
         });
         let actor = guarded::start_in(arbiter, &vitals, MAILBOX, {
             let (shared, settings) = (Arc::clone(&shared), settings.clone());
-            let writes = if otlp.is_some() { Writes::EventAndSpan } else { Writes::Event };
-            move |_| Clerk::new(Desk::new(shared, settings, clock, writes), tls, otlp)
+            move |_| Clerk::new(Desk::new(shared, settings, clock), tls, otlp)
         });
         Self { shared, actor }
     }
@@ -117,29 +115,45 @@ impl Analytics {
     }
 
     /// Hands in a call that has ended. Never waits; what there is no room for is dropped and counted.
-    pub fn record(&self, generation: Box<Generation>) {
-        if self.shared.is_on {
-            let home = Home::here();
-            self.hand_in(Entry::Call(generation, home));
-            drop(self.shared.returns.take(home));
+    pub fn record(&self, generation: Generation) {
+        let shared = &self.shared;
+        if !shared.is_on {
+            return;
         }
+        // Where there are spans, one is written beside the event, which takes long.
+        if shared.writes == Writes::Event && Scribes::take(&generation) {
+            let written = shared.scribes.write(&generation, |event| {
+                self.hand_in(Piece::held_for(event), |waiting| shared.scribes.append(waiting, event));
+            });
+            if written.is_none() {
+                shared.counts.dropped(Dropped::Panicked, 1);
+            }
+            return;
+        }
+        let home = Home::here();
+        self.hand_in_entry(Entry::Call(Box::new(generation), home));
+        drop(shared.returns.take(home));
     }
 
     /// Hands in that a limit is nearly used up, in the same way.
     pub fn warn(&self, warning: LimitWarning) {
-        if self.shared.wants_warnings {
-            self.hand_in(Entry::Warning(warning));
+        if self.shared.wants_events {
+            self.hand_in_entry(Entry::Warning(warning));
         }
     }
 
-    fn hand_in(&self, entry: Entry) {
+    fn hand_in_entry(&self, entry: Entry) {
+        self.hand_in(entry.held_bytes(), |waiting| waiting.push(entry));
+    }
+
+    /// Puts one in that holds so many bytes.
+    fn hand_in(&self, bytes: usize, put: impl FnOnce(&mut Vec<Entry>)) {
         let shared = &self.shared;
         if shared.is_closed.load(Ordering::Acquire) {
             shared.counts.dropped(Dropped::Stopped, 1);
             return;
         }
-        let bytes = entry.held_bytes();
-        match shared.buffer.put(entry, bytes) {
+        match shared.buffer.put(bytes, put) {
             Put::First => shared.begun.notify_one(),
             Put::Behind => {}
             Put::Pressing => shared.pressed.notify_one(),
@@ -197,15 +211,6 @@ impl Analytics {
     /// For `/health/actors`.
     pub fn report(&self) -> ActorReport {
         self.shared.vitals.report()
-    }
-}
-
-impl Entry {
-    fn held_bytes(&self) -> usize {
-        match self {
-            Self::Call(generation, _) => generation.held_bytes(),
-            Self::Warning(warning) => warning.held_bytes(),
-        }
     }
 }
 

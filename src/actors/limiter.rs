@@ -12,6 +12,7 @@ use actix::Addr;
 
 use self::keeper::Keeper;
 use self::ledger::{Audience, Ledger};
+use self::orders::Orders;
 use self::spenders::Spenders;
 use crate::actors::guarded::{self, Vitals};
 use crate::actors::report::ActorReport;
@@ -29,6 +30,7 @@ use crate::telemetry::metrics::{LimitEvent, Metrics};
 mod admission;
 mod keeper;
 mod ledger;
+mod orders;
 mod slots;
 mod spenders;
 mod telling;
@@ -62,6 +64,7 @@ struct Shared {
     gone: AtomicBool,
     /// Held while the others are told what has come up.
     telling: tokio::sync::Mutex<()>,
+    orders: Orders,
     spenders: Spenders,
     vitals: Arc<Vitals>,
 }
@@ -117,6 +120,7 @@ impl Limiter {
             counters,
             gone: AtomicBool::new(false),
             telling: tokio::sync::Mutex::default(),
+            orders: Orders::default(),
             spenders: Spenders::default(),
             vitals: Arc::clone(&vitals),
         });
@@ -134,7 +138,7 @@ impl Limiter {
 
     /// The limits that somebody's calls are under.
     pub fn claims(&self, scope: &Scope, product: &Product) -> Arc<[Claim]> {
-        scope.claims(product, &self.shared.config.load().limits).as_slice().into()
+        self.shared.orders.claims(&self.shared.config, scope, product)
     }
 
     /// Reserves what a call may cost under all of its limits, or under none. Near a limit it waits for calls under way.

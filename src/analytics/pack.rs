@@ -78,6 +78,27 @@ impl Packer {
         }
     }
 
+    /// Adds several, with commas between them and of these sizes.
+    pub fn add_all(&mut self, events: &[u8], sizes: &[u32]) {
+        if sizes.is_empty() {
+            return;
+        }
+        if !self.sizes.is_empty() {
+            self.text.push(b',');
+        }
+        self.sizes.extend_from_slice(sizes);
+        if events.len() >= PIECE / 4 {
+            self.compress(FlushCompress::None);
+            // As they lie there.
+            self.compress_text(events, FlushCompress::None);
+            return;
+        }
+        self.text.extend_from_slice(events);
+        if self.text.len() >= PIECE {
+            self.compress(FlushCompress::None);
+        }
+    }
+
     /// How many bytes were added.
     pub fn len(&self) -> usize {
         self.bytes + self.text.len()
@@ -107,12 +128,19 @@ impl Packer {
 
     /// Compresses what was added last.
     fn compress(&mut self, flush: FlushCompress) {
-        self.crc.update(&self.text);
-        self.deflated.reserve(self.text.len() / 4 + 256);
+        let mut text = std::mem::take(&mut self.text);
+        self.compress_text(&text, flush);
+        text.clear();
+        self.text = text;
+    }
+
+    fn compress_text(&mut self, text: &[u8], flush: FlushCompress) {
+        self.crc.update(text);
+        self.deflated.reserve(text.len() / 4 + 256);
         let before = self.deflate.total_in();
         loop {
             let consumed = usize::try_from(self.deflate.total_in() - before).unwrap_or(usize::MAX);
-            let rest = self.text.get(consumed..).unwrap_or_default();
+            let rest = text.get(consumed..).unwrap_or_default();
             // It is over when it leaves room: <https://zlib.net/manual.html>, `deflate`.
             let compressed = self.deflate.compress_vec(rest, &mut self.deflated, flush);
             let is_done = self.deflated.len() < self.deflated.capacity();
@@ -123,8 +151,7 @@ impl Packer {
                 Err(_) => break,
             }
         }
-        self.bytes += self.text.len();
-        self.text.clear();
+        self.bytes += text.len();
     }
 }
 
@@ -309,6 +336,23 @@ mod tests {
         bad.unpack().unwrap_err();
         bad.sizes = vec![1; 100];
         bad.unpack().unwrap_err();
+    }
+
+    #[test]
+    fn events_that_lie_together_are_packed_like_single_ones() {
+        let event = |at: usize| json!({"at": at, "said": "x".repeat(at % 700)}).to_string();
+        let groups: Vec<Vec<String>> =
+            [1, 2, 0, 3, 90, 1, 200, 2].iter().map(|events| (0..*events).map(event).collect()).collect();
+        let (mut together, mut singly) = (Packer::default(), Packer::default());
+        for group in &groups {
+            let sizes: Vec<u32> = group.iter().map(|event| event.len() as u32).collect();
+            together.add_all(group.join(",").as_bytes(), &sizes);
+            group.iter().for_each(|event| singly.add(event.as_bytes()));
+        }
+        assert_eq!((together.events(), together.len()), (singly.events(), singly.len()));
+        let (together, singly) = (together.pack(), singly.pack());
+        assert_eq!((&together.sizes, together.crc), (&singly.sizes, singly.crc));
+        assert_eq!(together.unpack().unwrap(), singly.unpack().unwrap());
     }
 
     #[test]

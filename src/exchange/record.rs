@@ -217,7 +217,7 @@ impl Record {
         // The call is over; from here on, its body counts for the analytics' buffer.
         self.room.release();
         let now = gateway.clock.wall();
-        gateway.analytics.record(Box::new(Generation {
+        gateway.analytics.record(Generation {
             uuid: account.request_id.unique().unwrap_or_else(Uuid::now_v7),
             timestamp: now.checked_sub(account.timings.latency).unwrap_or(now),
             request_id: account.request_id.clone(),
@@ -234,7 +234,7 @@ impl Record {
             cost: account.cost,
             timings: account.timings,
             content,
-        }));
+        });
     }
 }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_http::header::{HeaderName, HeaderValue};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
 
 use crate::analytics::generation::{self, Failure};
 use crate::catalog::cost::{Basis, Cost};
@@ -283,15 +284,13 @@ impl Settlement {
         self.catch_up();
         let head = self.elapsed();
         self.timings.head = Some(head);
-        let mut headers = Vec::with_capacity(8);
-        let mut text = String::with_capacity(128);
+        // All values are cut from one text: an allocation each would take longer than to write them.
+        let mut text = BytesMut::with_capacity(256);
+        let mut ends: SmallVec<[(HeaderName, usize); 8]> = SmallVec::new();
         let mut put = |name: HeaderName, value: &dyn fmt::Display| {
-            text.clear();
-            // Writing to a string cannot fail.
+            // It grows where it has to.
             let _ = write!(text, "{value}");
-            if let Ok(value) = HeaderValue::from_str(&text) {
-                headers.push((name, value));
-            }
+            ends.push((name, text.len()));
         };
         if let Some((provider, model)) = &self.served_by {
             put(PROVIDER, provider);
@@ -306,7 +305,12 @@ impl Settlement {
                 put(COST, &cost.amount);
             }
         }
-        headers
+        let (text, mut start) = (text.freeze(), 0);
+        let values = ends.into_iter().filter_map(|(name, end)| {
+            let value = text.slice(std::mem::replace(&mut start, end)..end);
+            Some((name, HeaderValue::from_maybe_shared(value).ok()?))
+        });
+        values.collect()
     }
 
     fn elapsed(&self) -> Duration {

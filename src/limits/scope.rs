@@ -81,6 +81,14 @@ impl CounterKey {
     pub fn whose(&self) -> String {
         hex::encode(self.whose)
     }
+
+    /// The same digits, without an allocation.
+    pub fn digits(&self) -> [u8; 32] {
+        let mut digits = [0; 32];
+        // It has the room.
+        let _ = hex::encode_to_slice(self.whose, &mut digits);
+        digits
+    }
 }
 
 impl fmt::Debug for CounterKey {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use redis::{Cmd, Pipeline, RedisError, Script, Value};
+use smallvec::SmallVec;
 
 use self::server::{CONNECT_TIMEOUT, Place, Server};
 use crate::config::database::Redis as Settings;
@@ -37,13 +38,13 @@ const LOOK: &str = include_str!("counters.lua");
 /// Says what an instance spent of several counters; returns the numbers of those of which Redis knows nothing from this instance:
 /// they were reset, or forgotten, since it last looked. Nothing is written of those. A look always leaves something, so that
 /// neither how often a counter was reset nor when its hash expires has to be asked here: this runs for each counter that is spent
-/// from, twenty times a second.
+/// from, twenty times a second. Numbers without a sign are compared as texts, which takes less time than to read them.
 const MENTION: &str = "local call, id, unknown = redis.call, ARGV[1], {}
 for i = 1, #KEYS do
   local had, spent = call('HGET', KEYS[i], id), ARGV[i + 1]
   if not had then
     unknown[#unknown + 1] = i
-  elseif tonumber(had) < tonumber(spent) then
+  elseif #had < #spent or #had == #spent and had < spent then
     call('HSET', KEYS[i], id, spent)
   end
 end
@@ -100,6 +101,9 @@ pub struct Batch {
     /// Of these more is to be known.
     pub looks: Vec<Look>,
 }
+
+/// The name of a key.
+type KeyName = SmallVec<[u8; 96]>;
 
 /// What was answered to a [`Batch`], in its order.
 #[derive(Clone, Debug)]
@@ -253,7 +257,7 @@ impl Counters {
     pub async fn spent(&self, key: CounterKey, bucket: Bucket) -> Result<Spent, CountersError> {
         let values = |bucket: u64| {
             let mut command = redis::cmd("HVALS");
-            command.arg(hash_of(key, Bucket(bucket)));
+            command.arg(&*hash_of(key, Bucket(bucket)));
             command
         };
         let mut commands = only(values(bucket.0));
@@ -275,19 +279,20 @@ impl Counters {
         command
             .arg(self.reset.get_hash())
             .arg(3)
-            .arg(resets_of(key))
-            .arg(hash_of(key, bucket))
-            .arg(hash_of(key, Bucket(bucket.0.saturating_sub(1))))
+            .arg(&*resets_of(key))
+            .arg(&*hash_of(key, bucket))
+            .arg(&*hash_of(key, Bucket(bucket.0.saturating_sub(1))))
             .arg(kept_for(key));
         self.run(&only(command)).await?;
         Ok(())
     }
 
     fn mentioning(&self, mentions: &[(CounterKey, Mention)]) -> Cmd {
-        let mut command = redis::cmd("EVALSHA");
-        command.arg(self.mention.get_hash()).arg(mentions.len());
+        // For each a key, of some 60 bytes, and an amount.
+        let mut command = Cmd::with_capacity(4 + 2 * mentions.len(), 128 + 80 * mentions.len());
+        command.arg("EVALSHA").arg(self.mention.get_hash()).arg(mentions.len());
         for (key, mention) in mentions {
-            command.arg(hash_of(*key, mention.bucket));
+            command.arg(&*hash_of(*key, mention.bucket));
         }
         command.arg(&self.instance);
         for (_, mention) in mentions {
@@ -303,9 +308,9 @@ impl Counters {
         command
             .arg(self.look.get_hash())
             .arg(3)
-            .arg(hash_of(*key, told.bucket))
-            .arg(hash_of(*key, Bucket(told.bucket.0.saturating_sub(1))))
-            .arg(resets_of(*key))
+            .arg(&*hash_of(*key, told.bucket))
+            .arg(&*hash_of(*key, Bucket(told.bucket.0.saturating_sub(1))))
+            .arg(&*resets_of(*key))
             .arg(&self.instance)
             .arg(told.resets)
             .arg(told.own.current.0)
@@ -363,12 +368,24 @@ async fn bounded<T>(work: impl Future<Output = Result<T, CountersError>>) -> Res
 }
 
 /// The braces make a cluster put all keys of a counter in one slot.
-fn hash_of(key: CounterKey, bucket: Bucket) -> String {
-    format!("llmgw:{{{}}}:{}:{}", key.whose(), key.length().as_ms(), bucket.0)
+fn hash_of(key: CounterKey, bucket: Bucket) -> KeyName {
+    named(key, itoa::Buffer::new().format(bucket.0))
 }
 
-fn resets_of(key: CounterKey) -> String {
-    format!("llmgw:{{{}}}:{}:resets", key.whose(), key.length().as_ms())
+fn resets_of(key: CounterKey) -> KeyName {
+    named(key, "resets")
+}
+
+/// `llmgw:{counter}:window:` and what follows. Hundreds are written in each batch.
+fn named(key: CounterKey, last: &str) -> KeyName {
+    let mut name = KeyName::new();
+    name.extend_from_slice(b"llmgw:{");
+    name.extend_from_slice(&key.digits());
+    name.extend_from_slice(b"}:");
+    name.extend_from_slice(itoa::Buffer::new().format(key.length().as_ms()).as_bytes());
+    name.push(b':');
+    name.extend_from_slice(last.as_bytes());
+    name
 }
 
 fn is_unknown_script(error: &RedisError) -> bool {

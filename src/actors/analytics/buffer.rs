@@ -41,24 +41,28 @@ impl<T> Buffer<T> {
         Self { most, inside: Mutex::new(Inside { waiting: Vec::new(), held: Load::default() }) }
     }
 
-    /// Puts one in that holds so many bytes.
-    pub(super) fn put(&self, one: T, bytes: usize) -> Put {
+    /// Puts one in that holds so many bytes, behind what waits.
+    pub(super) fn put(&self, bytes: usize, put: impl FnOnce(&mut Vec<T>)) -> Put {
         let mut inside = self.inside();
         let before = inside.held;
         let held = Load { events: before.events + 1, bytes: before.bytes.saturating_add(bytes) };
         if held.events > self.most.events || held.bytes > self.most.bytes {
-            drop(inside);
-            // Not under the lock: it may take a moment.
-            drop(one);
+            // What was to go in is freed when the lock is open again: that may take a moment.
             return Put::Full;
         }
         inside.held = held;
-        inside.waiting.push(one);
-        match inside.waiting.len() {
-            1 => Put::First,
-            _ if self.is_pressing(held) && !self.is_pressing(before) => Put::Pressing,
-            _ => Put::Behind,
+        let is_first = inside.waiting.is_empty();
+        put(&mut inside.waiting);
+        match is_first {
+            true => Put::First,
+            false if self.is_pressing(held) && !self.is_pressing(before) => Put::Pressing,
+            false => Put::Behind,
         }
+    }
+
+    /// Whether this is so of the first that waits.
+    pub(super) fn first_is(&self, so: impl FnOnce(&T) -> bool) -> bool {
+        self.inside().waiting.first().is_some_and(so)
     }
 
     /// All that wait. They count as held until they are [released](Self::release).
@@ -94,34 +98,38 @@ impl<T> Buffer<T> {
 mod tests {
     use super::{Buffer, Load, Put};
 
+    fn put(buffer: &Buffer<char>, one: char, bytes: usize) -> Put {
+        buffer.put(bytes, |waiting| waiting.push(one))
+    }
+
     #[test]
     fn what_does_not_fit_by_number_or_by_bytes_stays_outside() {
         let buffer = Buffer::new(Load { events: 3, bytes: 100 });
-        assert_eq!(buffer.put('a', 10), Put::First);
-        assert_eq!(buffer.put('b', 10), Put::Pressing);
-        assert_eq!(buffer.put('c', 81), Put::Full);
-        assert_eq!(buffer.put('d', 80), Put::Behind);
-        assert_eq!(buffer.put('e', 0), Put::Full);
+        assert_eq!(put(&buffer, 'a', 10), Put::First);
+        assert_eq!(put(&buffer, 'b', 10), Put::Pressing);
+        assert_eq!(put(&buffer, 'c', 81), Put::Full);
+        assert_eq!(put(&buffer, 'd', 80), Put::Behind);
+        assert_eq!(put(&buffer, 'e', 0), Put::Full);
         assert_eq!(buffer.take(), ['a', 'b', 'd']);
     }
 
     #[test]
     fn what_was_taken_holds_its_room_until_it_is_done_with() {
         let buffer = Buffer::new(Load { events: 2, bytes: 100 });
-        buffer.put('a', 50);
+        put(&buffer, 'a', 50);
         assert_eq!(buffer.take(), ['a']);
-        assert_eq!(buffer.put('b', 60), Put::Full);
-        assert_eq!(buffer.put('b', 50), Put::First);
+        assert_eq!(put(&buffer, 'b', 60), Put::Full);
+        assert_eq!(put(&buffer, 'b', 50), Put::First);
         buffer.release(Load { events: 1, bytes: 50 });
         assert_eq!(buffer.held(), Load { events: 1, bytes: 50 });
-        assert_eq!(buffer.put('c', 50), Put::Pressing);
+        assert_eq!(put(&buffer, 'c', 50), Put::Pressing);
     }
 
     #[test]
     fn one_that_is_larger_than_all_the_room_does_not_wrap_the_count() {
         let buffer = Buffer::new(Load { events: 2, bytes: 100 });
-        buffer.put('a', 1);
-        assert_eq!(buffer.put('b', usize::MAX), Put::Full);
+        put(&buffer, 'a', 1);
+        assert_eq!(put(&buffer, 'b', usize::MAX), Put::Full);
         assert_eq!(buffer.held(), Load { events: 1, bytes: 1 });
     }
 }

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use actix_rt::time::{sleep, timeout};
 use tokio::sync::Notify;
 
+use super::Shared;
 use super::buffer::Load;
 use super::complaint::Complaint;
 use super::counts::Dropped;
+use super::entry::Entry;
 use super::queue::{Head, Lost, Queue};
 use super::returns::Home;
 use super::spans::{Collector, Spans};
-use super::{Entry, Shared};
 use crate::analytics::event::Writer;
 use crate::analytics::event::span::span;
 use crate::analytics::pack::{Pack, Packer};
@@ -29,15 +30,15 @@ const LINGER: Duration = Duration::from_millis(20);
 /// and when its thread uses that memory again.
 const GLANCE: Duration = Duration::from_millis(4);
 
+/// The largest calls that are given back to where they were made; larger ones are freed at once.
+const RETURNED_BYTES: usize = 8 * 1024;
+
 /// The most events, and about the most bytes of JSON, in one pack.
 const PACK_EVENTS: usize = 512;
 const PACK_BYTES: usize = 512 * 1024;
 
 /// How often the file is looked after.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
-
-/// The largest calls that are given back to where they were made; larger ones are freed at once.
-const RETURNED_BYTES: usize = 8 * 1024;
 
 /// How long the end waits for PostHog to take what is left.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -56,7 +57,6 @@ pub(super) struct Desk {
     /// Taken out of the buffer and not written yet: survives a panic, and keeps its order whoever goes on with it.
     taken: RefCell<VecDeque<Entry>>,
     pub(super) spans: Spans,
-    writes: Writes,
     /// Something was put into the queue, or the end has come.
     news: Notify,
     /// There is no time for pauses.
@@ -84,14 +84,6 @@ struct Written {
     since: Option<Instant>,
 }
 
-/// When events are packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Packing {
-    /// Once there are many, or the first has waited.
-    WhenDue,
-    Now,
-}
-
 /// Calls whose events are written, by where they were made: by few threads.
 #[derive(Default)]
 struct Homeward(Vec<(Home, Vec<Entry>)>);
@@ -105,8 +97,16 @@ impl Homeward {
     }
 }
 
+/// When events are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packing {
+    /// Once there are many, or the first has waited.
+    WhenDue,
+    Now,
+}
+
 impl Desk {
-    pub(super) fn new(shared: Arc<Shared>, settings: Settings, clock: Clock, writes: Writes) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, settings: Settings, clock: Clock) -> Self {
         let queue = Queue::new(&settings, clock.now());
         let spans = Spans::new(Arc::clone(&shared));
         Self {
@@ -119,7 +119,6 @@ impl Desk {
             written: Cell::default(),
             taken: RefCell::default(),
             spans,
-            writes,
             news: Notify::new(),
             hurry: Notify::new(),
             settled: Notify::new(),
@@ -146,9 +145,13 @@ impl Desk {
             if self.shared.buffer.held() == Load::default() {
                 self.shared.begun.notified().await;
             }
+            let (pause, packing) = match self.shared.buffer.first_is(|entry| matches!(entry, Entry::Call(..))) {
+                true => (GLANCE, Packing::WhenDue),
+                false => (LINGER, Packing::Now),
+            };
             // Half a buffer does not wait.
-            let is_pressed = timeout(GLANCE, self.shared.pressed.notified()).await.is_ok();
-            self.write_all(if is_pressed { Packing::Now } else { Packing::WhenDue }).await;
+            let is_pressed = timeout(pause, self.shared.pressed.notified()).await.is_ok();
+            self.write_all(if is_pressed { Packing::Now } else { packing }).await;
         }
     }
 
@@ -181,28 +184,30 @@ impl Desk {
         while !self.is_pack_full() {
             let next = self.taken.borrow_mut().pop_front();
             let Some(entry) = next else { break };
+            let events = entry.events();
             let held = entry.held_bytes();
-            done.events += 1;
+            done.events += events;
             done.bytes += held;
-            if self.writes == Writes::EventAndSpan
+            if self.shared.writes == Writes::EventAndSpan
                 && let Entry::Call(generation, _) = &entry
             {
                 let is_written = survives(|| self.spans.push(span(generation)));
                 self.shared.counts.spans_dropped(u64::from(!is_written));
             }
-            if self.settings.api_key.is_some() {
+            if self.shared.wants_events {
                 let is_written = survives(|| match &entry {
+                    Entry::Written(piece) => self.packer.borrow_mut().add_all(&piece.text, &piece.sizes),
                     Entry::Call(generation, _) => {
                         self.packer.borrow_mut().add(self.writer.borrow_mut().event(generation));
                     }
                     Entry::Warning(warning) => self.packer.borrow_mut().add(&warning.event()),
                 });
-                self.shared.counts.dropped(Dropped::Panicked, u64::from(!is_written));
+                self.shared.counts.dropped(Dropped::Panicked, if is_written { 0 } else { events as u64 });
             }
-            if let Entry::Call(_, home) = entry
-                && held <= RETURNED_BYTES
-            {
-                homeward.add(home, entry);
+            match entry {
+                Entry::Written(piece) => self.shared.scribes.give_back(piece),
+                Entry::Call(_, home) if held <= RETURNED_BYTES => homeward.add(home, entry),
+                Entry::Call(..) | Entry::Warning(_) => {}
             }
         }
         for (home, some) in homeward.0 {

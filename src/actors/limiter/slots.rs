@@ -14,8 +14,8 @@ use thread_local::ThreadLocal;
 use crate::limits::counter::Counter;
 use crate::limits::scope::CounterKey;
 
-/// How many counters a thread remembers.
-const REMEMBERED: usize = 256;
+/// How many counters a thread remembers. More than come often, as two that belong in one place take it from one another.
+const REMEMBERED: usize = 4096;
 
 /// All counters.
 #[derive(Debug, Default)]
