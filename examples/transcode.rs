@@ -12,7 +12,9 @@
 //! | `told.json` | what the gateway read of it for its own purposes: the usage, and whether it was complete |
 //!
 //! `transcode requests REQUESTS OUT`: REQUESTS has a folder for each dialect with requests. OUT gets for each of them
-//! `DIALECT.json` and `DIALECT.losses`, or `DIALECT.refused`: the field at fault.
+//! `DIALECT.json`, `DIALECT.losses` and `DIALECT.refused`: the fields that are refused, one a line. What is refused is taken
+//! out, and the rest is tried again, so that a later field is named by its place in what was left. Where nothing is left, there is
+//! no `DIALECT.json`.
 #![expect(clippy::print_stderr, reason = "a tool for tests")]
 
 use std::error::Error;
@@ -87,19 +89,45 @@ fn all(from: &Path, out: &Path, each: fn(Dialect, &str, &str, &Path) -> Outcome<
 fn request(dialect: Dialect, _: &str, text: &str, out: &Path) -> Outcome<()> {
     let head = RequestHead { model: Some("model".to_owned()), delivery: Some(Delivery::Whole) };
     let head = if dialect == Dialect::Gemini { head } else { RequestHead::default() };
-    let request = decode(dialect, text.as_bytes(), &head).map_err(|fault| fault.message)?;
     for provider in Dialect::ALL.into_iter().filter(|provider| *provider != dialect) {
         let file = |kind: &str| out.join(format!("{}.{kind}", provider.name()));
-        match encode(&request, &Target::unlimited(provider, "model"), Strictness::Report) {
-            Ok(upstream) => {
-                let losses: Vec<&str> = upstream.losses.iter().map(|loss| loss.field.as_str()).collect();
-                fs::write(file("json"), upstream.body)?;
-                fs::write(file("losses"), losses.join("\n"))?;
+        let mut body: Value = serde_json::from_str(text)?;
+        let mut refused: Vec<String> = Vec::new();
+        let upstream = loop {
+            let request = match decode(dialect, body.to_string().as_bytes(), &head) {
+                Ok(request) => request,
+                // Nothing is left to ask.
+                Err(_) if !refused.is_empty() => break None,
+                Err(fault) => return Err(fault.message.into()),
+            };
+            match encode(&request, &Target::unlimited(provider, "model"), Strictness::Report) {
+                Ok(upstream) => break Some(upstream),
+                Err(fault) => {
+                    let field = fault.param.ok_or("a refusal without a field")?;
+                    remove(&mut body, &field).ok_or_else(|| format!("{field} is refused, and is not there"))?;
+                    refused.push(field);
+                }
             }
-            Err(fault) => fs::write(file("refused"), fault.param.unwrap_or_default())?,
+        };
+        fs::write(file("refused"), refused.join("\n"))?;
+        if let Some(upstream) = upstream {
+            let losses: Vec<&str> = upstream.losses.iter().map(|loss| loss.field.as_str()).collect();
+            fs::write(file("json"), upstream.body)?;
+            fs::write(file("losses"), losses.join("\n"))?;
         }
     }
     Ok(())
+}
+
+/// Takes a field out of a body: `messages[2].content[3]`.
+fn remove(body: &mut Value, field: &str) -> Option<Value> {
+    let pointer: String = field.split(['.', '[']).map(|step| format!("/{}", step.trim_end_matches(']'))).collect();
+    let (parent, last) = pointer.rsplit_once('/')?;
+    match body.pointer_mut(parent)? {
+        Value::Object(map) => map.shift_remove(last),
+        Value::Array(list) => last.parse().ok().filter(|place| *place < list.len()).map(|place| list.remove(place)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
 }
 
 fn answer(dialect: Dialect, name: &str, text: &str, out: &Path) -> Outcome<()> {

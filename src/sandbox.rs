@@ -22,7 +22,7 @@ mod seal;
 mod shape;
 mod telling;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod world;
 
 use std::io;

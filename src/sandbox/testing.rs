@@ -14,19 +14,19 @@ use crate::clock::Clock;
 use crate::config::providers::Kind;
 
 /// A provider to ask, at a moment that stands still.
-pub(super) struct Provider(World);
+pub(crate) struct Provider(World);
 
 /// What it said.
-pub(super) struct Said(pub(super) Reply);
+pub(crate) struct Said(pub(super) Reply);
 
 impl Provider {
-    pub(super) fn new(kind: Kind) -> Self {
+    pub(crate) fn new(kind: Kind) -> Self {
         let clock = Clock::manual(SystemTime::UNIX_EPOCH);
         Self(World::new(kind, SandboxOptions { clock, ..SandboxOptions::default() }))
     }
 
     /// Posts with a good credential.
-    pub(super) fn post(&self, target: &str, body: &Value) -> Said {
+    pub(crate) fn post(&self, target: &str, body: &Value) -> Said {
         let headers = match self.0.kind {
             Kind::OpenAi => vec![("authorization", format!("Bearer {API_KEY}"))],
             Kind::Anthropic => vec![("x-api-key", API_KEY.to_owned()), ("anthropic-version", "2023-06-01".to_owned())],
@@ -35,7 +35,7 @@ impl Provider {
         self.send("POST", target, &headers, body.to_string())
     }
 
-    pub(super) fn send(&self, method: &str, target: &str, headers: &[(&str, String)], body: String) -> Said {
+    pub(crate) fn send(&self, method: &str, target: &str, headers: &[(&str, String)], body: String) -> Said {
         Said(self.0.simulate(&Recorded {
             connection: 0,
             method: method.to_owned(),
@@ -52,26 +52,30 @@ impl Provider {
 }
 
 impl Said {
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn status(&self) -> u16 {
+        self.0.status
+    }
+
+    pub(crate) fn text(&self) -> String {
         let parts =
             self.0.acts.iter().filter_map(|act| if let Act::Bytes(bytes) = act { Some(bytes.as_ref()) } else { None });
         String::from_utf8(parts.collect::<Vec<_>>().concat()).unwrap()
     }
 
     /// The whole answer, which has to be a success.
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.0.status, 200, "{}", self.text());
         serde_json::from_str(&self.text()).unwrap()
     }
 
     /// Status and message of a refusal.
-    pub(super) fn refusal(&self) -> (u16, String) {
+    pub(crate) fn refusal(&self) -> (u16, String) {
         let body: Value = serde_json::from_str(&self.text()).unwrap();
         (self.0.status, body["error"]["message"].as_str().unwrap_or_default().to_owned())
     }
 
     /// The data of the stream's events.
-    pub(super) fn events(&self) -> Vec<Value> {
+    pub(crate) fn events(&self) -> Vec<Value> {
         assert_eq!(self.0.status, 200, "{}", self.text());
         let text = self.text().replace("\r\n", "\n");
         let data = text.split("\n\n").filter_map(|event| event.lines().find_map(|line| line.strip_prefix("data: ")));
@@ -79,7 +83,7 @@ impl Said {
     }
 
     /// The events' types, each run of the same only once.
-    pub(super) fn kinds(&self) -> Vec<String> {
+    pub(crate) fn kinds(&self) -> Vec<String> {
         let mut kinds: Vec<_> =
             self.events().iter().map(|event| event["type"].as_str().unwrap_or_default().to_owned()).collect();
         kinds.dedup();
@@ -88,7 +92,7 @@ impl Said {
 }
 
 /// The value with another put in at a pointer whose parent exists; null removes.
-pub(super) fn with(mut value: Value, at: &str, new: Value) -> Value {
+pub(crate) fn with(mut value: Value, at: &str, new: Value) -> Value {
     let (parent, name) = at.rsplit_once('/').unwrap();
     match value.pointer_mut(parent).unwrap() {
         Value::Object(object) if new.is_null() => {
@@ -105,6 +109,6 @@ pub(super) fn with(mut value: Value, at: &str, new: Value) -> Value {
 }
 
 /// A tool's schema.
-pub(super) fn city() -> Value {
+pub(crate) fn city() -> Value {
     json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": false})
 }

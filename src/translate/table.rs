@@ -1,7 +1,7 @@
 //! `docs/translation.md`: what becomes of each field, as the codecs themselves do it.
 //!
 //! A probe is a request, or an answer, with one thing in it. It goes through each codec, and what comes out says what
-//! became of the thing. The tables in the document are written from that; `UPDATE_GOLDEN=1 cargo test --lib table` writes
+//! became of the thing; requests then go to the simulated providers, which have to take them. The tables in the document are written from that; `UPDATE_GOLDEN=1 cargo test --lib table` writes
 //! them anew.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 

@@ -1,10 +1,12 @@
 """Claude Code in print mode copies a file: it reads one and writes another, by the calls that a simulated model makes."""
 
 import json
+import sys
 import uuid
 
 import pytest
 
+import clock
 from conftest import GATEWAY, KEY, SECRET, program, reached
 
 # It talks to nobody but the gateway.
@@ -56,6 +58,27 @@ def test_a_task_is_done_with_a_model_of(provider, model, desk):
     requests = reached(provider, mark)
     assert len(requests) == 3
     assert SECRET.strip() in json.dumps(requests[-1]["body"])
+
+
+# Tools of servers are kept back until the model looks for them, if that is not switched off. Found, they are named in blocks
+# that only Anthropic has: when the gateway refuses these, Claude Code offers all tools at once.
+@pytest.mark.parametrize("search", [False, True], ids=["offered", "looked for"])
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [("anthropic", "claude-sonnet-4-6"), ("openai", "gpt-5-mini"), ("gemini", "gemini-3-pro-preview")],
+)
+def test_a_tool_without_arguments_is_called_by_a_model_of(provider, model, search, desk):
+    mark = uuid.uuid4().hex
+    config = json.dumps({"mcpServers": {"desk": {"command": sys.executable, "args": [clock.__file__]}}})
+    options = ["--mcp-config", config, "--strict-mcp-config", "--allowedTools", "mcp__desk__now"]
+    calls = ["mcp__desk__now {}"]
+    if search:
+        calls.insert(0, f"ToolSearch {json.dumps({'query': 'select:mcp__desk__now'})}")
+    steps = f"[[sandbox:steps={len(calls)}]]" + "".join(f"[[sandbox:call={call}]]" for call in calls)
+    settings = {"ANTHROPIC_AUTH_TOKEN": KEY, "ENABLE_TOOL_SEARCH": str(search).lower()}
+    result = claude(desk, f"How late is it? ({mark}) {steps}", model, *options, **settings)
+    assert (result["subtype"], result["num_turns"], result["permission_denials"]) == ("success", len(calls) + 1, [])
+    assert clock.TIME in reached(provider, mark)[-1]["text"]
 
 
 def test_what_it_says_reaches_anthropic_as_it_said_it(desk):

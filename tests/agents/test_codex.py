@@ -1,10 +1,12 @@
 """Codex in `exec` mode copies a file, with the tools that it has for each model."""
 
 import json
+import sys
 import uuid
 
 import pytest
 
+import clock
 from conftest import GATEWAY, KEY, SECRET, program, reached
 
 # What OpenAI runs by itself (`web_search`) no other vendor has: the gateway refuses it there.
@@ -41,10 +43,10 @@ SCRIPTS = [f"[[sandbox:call=exec {SCRIPT}]]"]
 FLAT_SCRIPTS = [f"[[sandbox:call=functions__exec {SCRIPT}]]"]
 
 
-def codex(desk, prompt, model):
+def codex(desk, prompt, model, more=""):
     settings = desk.home / ".codex"
     settings.mkdir()
-    (settings / "config.toml").write_text(CONFIG)
+    (settings / "config.toml").write_text(CONFIG + more)
     binary = program("@openai/codex-linux-*/vendor/*/bin/codex")
     printed = desk.run([binary, "exec", "--skip-git-repo-check", "--json", "--model", model, prompt], GATEWAY_KEY=KEY)
     return [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
@@ -75,6 +77,21 @@ def test_a_task_is_done_with(provider, model, calls, desk):
     requests = reached(provider, mark)
     assert len(requests) == len(calls) + 1
     assert all(KEY not in json.dumps(request) for request in requests)
+
+
+# OpenAI's own models have to look for tools of servers, by a tool of OpenAI's.
+@pytest.mark.parametrize(
+    ("provider", "model"), [("anthropic", "claude-sonnet-4-6"), ("gemini", "gemini-3-pro-preview")]
+)
+def test_a_tool_without_arguments_is_called_by_a_model_of(provider, model, desk):
+    mark = uuid.uuid4().hex
+    server = f"\n[mcp_servers.desk]\ncommand = {json.dumps(sys.executable)}\nargs = {json.dumps([clock.__file__])}\n"
+    prompt = f"How late is it? ({mark}) [[sandbox:steps=1]][[sandbox:call=mcp__desk__now {{}}]]"
+    events = codex(desk, prompt, model, server)
+    assert [event for event in events if event["type"] in ("turn.failed", "error")] == []
+    requests = reached(provider, mark)
+    assert len(requests) == 2
+    assert clock.TIME in requests[-1]["text"]
 
 
 def test_a_tool_that_only_openai_runs_is_refused_with_its_place(desk):

@@ -10,8 +10,10 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{Fate, Probe, put_over, table};
+use crate::config::providers::Kind;
 use crate::dialect::{Dialect, RequestHead, Target};
 use crate::ir::{Effort, Loss, Severity, mark};
+use crate::sandbox::testing::Provider;
 use crate::translate::{Strictness, decode, encode};
 
 pub(super) fn table_of(caller: Dialect) -> String {
@@ -24,10 +26,11 @@ pub(super) fn table_of(caller: Dialect) -> String {
     table(caller, "field", &rows.collect::<Vec<_>>())
 }
 
+/// OpenAI's callers have to say JSON where they want it.
 fn plain(caller: Dialect) -> Value {
     match caller {
-        Dialect::OpenAiChat => json!({"model": "m", "messages": [{"role": "user", "content": "hello"}]}),
-        Dialect::OpenAiResponses => json!({"model": "m", "input": [{"role": "user", "content": "hello"}]}),
+        Dialect::OpenAiChat => json!({"model": "m", "messages": [{"role": "user", "content": "hello, in JSON"}]}),
+        Dialect::OpenAiResponses => json!({"model": "m", "input": [{"role": "user", "content": "hello, in JSON"}]}),
         Dialect::Anthropic => {
             json!({"model": "m", "max_tokens": 20_000, "messages": [{"role": "user", "content": "hello"}]})
         }
@@ -44,12 +47,42 @@ fn sent(caller: Dialect, provider: Dialect, body: &Value) -> Result<(String, Vec
     (target.can.audio, target.can.video) = (true, provider == Dialect::Gemini);
     match encode(&request, &target, Strictness::Report) {
         Ok(upstream) => {
+            judge(provider, &upstream.body, body);
             let undone = format!("{:?}", upstream.adaptions);
             let losses = upstream.losses.iter().cloned().collect();
             Ok((String::from_utf8(upstream.body).unwrap() + &undone, losses))
         }
         Err(fault) => Err(generally(&fault.message, fault.param.as_deref(), provider)),
     }
+}
+
+/// Models of which one at least takes whatever its vendor does.
+fn models(provider: Dialect) -> &'static [&'static str] {
+    match provider {
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => &["gpt-4.1", "gpt-5.1"],
+        Dialect::Anthropic => &["claude-sonnet-4-5", "claude-opus-4-8"],
+        Dialect::Gemini => &["gemini-2.5-flash", "gemini-3-pro-preview"],
+    }
+}
+
+/// Holds that the provider takes what is sent: what it refuses has not arrived, whatever stands in it.
+fn judge(provider: Dialect, sent: &[u8], said: &Value) {
+    let mut sent: Value = serde_json::from_slice(sent).unwrap();
+    let answers = models(provider).iter().map(|model| {
+        let (kind, path) = match provider {
+            Dialect::OpenAiChat => (Kind::OpenAi, "/v1/chat/completions".to_owned()),
+            Dialect::OpenAiResponses => (Kind::OpenAi, "/v1/responses".to_owned()),
+            Dialect::Anthropic => (Kind::Anthropic, "/v1/messages".to_owned()),
+            Dialect::Gemini => (Kind::Gemini, format!("/v1beta/models/{model}:generateContent")),
+        };
+        if provider != Dialect::Gemini {
+            sent["model"] = (*model).into();
+        }
+        let said = Provider::new(kind).post(&path, &sent);
+        (said.status(), said.text())
+    });
+    let answers: Vec<(u16, String)> = answers.collect();
+    assert!(answers.iter().any(|(status, _)| *status == 200), "{provider} refuses {sent}\nfor {said}: {answers:?}");
 }
 
 /// A reason without the place and the provider's name.

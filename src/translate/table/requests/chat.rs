@@ -158,7 +158,7 @@ pub(super) fn probes() -> Vec<Probe> {
         probe("`parallel_tool_calls: false`", "parallel", with_tool(json!({"parallel_tool_calls": false}))),
         probe("`parallel_tool_calls: true`", "parallel", with_tool(json!({"parallel_tool_calls": true}))),
         probe("`response_format: text`", "", json!({"response_format": {"type": "text"}})),
-        probe("`response_format: json_object`", "json", json!({"response_format": {"type": "json_object"}})),
+        probe("`response_format: json_object`", "", json!({"response_format": {"type": "json_object"}})),
         probe(
             "`response_format: json_schema`",
             "needle",
@@ -174,7 +174,7 @@ pub(super) fn probes() -> Vec<Probe> {
         probe("`logit_bias`", "731", json!({"logit_bias": {"731": 5}})),
         probe("`stop`", "\"needle\"", json!({"stop": ["needle"]})),
         probe("`max_completion_tokens`, `max_tokens`", "731", json!({"max_completion_tokens": 731})),
-        probe("`n`", "731", json!({"n": 731})),
+        probe("`n`", "\"candidatecount\":3", json!({"n": 3})),
         probe("`logprobs`, `top_logprobs`", "\"top_logprobs\":13", json!({"logprobs": true, "top_logprobs": 13})),
         probe("`reasoning_effort`", "\"low\"", json!({"reasoning_effort": "low"})),
         probe("`verbosity`", "\"low\"", json!({"verbosity": "low"})),

@@ -160,7 +160,7 @@ pub(super) fn probes() -> Vec<Probe> {
         ),
         probe("`parallel_tool_calls: false`", "parallel", with_tool(json!({"parallel_tool_calls": false}))),
         probe("`max_tool_calls`", "731", json!({"max_tool_calls": 731})),
-        probe("`text.format: json_object`", "json", json!({"text": {"format": {"type": "json_object"}}})),
+        probe("`text.format: json_object`", "", json!({"text": {"format": {"type": "json_object"}}})),
         probe(
             "`text.format: json_schema`",
             "needle",
