@@ -1,9 +1,10 @@
 //! What goes wrong is said in the caller's dialect: by the provider, or by the gateway about what cannot be said there.
 
 use llm_gateway::sandbox::Reply;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Family, MODES, Pair, World, user};
+use crate::support::gateway::TestGateway;
 use crate::support::speaker::{Mode, Speaker};
 
 /// The status of a provider's error, as this caller's SDK is to see it.
@@ -118,4 +119,49 @@ async fn the_same_dialect_gets_unknown_fields_as_they_are() {
         let sandbox = pair.family.sandbox(&world);
         assert_eq!(sandbox.requests().last().unwrap().json()["later"], 1, "{pair:?}");
     }
+}
+
+/// What names something that the caller's own vendor keeps, put into a request, and what the refusal names.
+fn kept(caller: Speaker) -> Vec<(Value, &'static str)> {
+    match caller {
+        Speaker::Chat => {
+            let file = json!([{"type": "file", "file": {"file_id": "file-1"}}]);
+            vec![(json!({"messages": [{"role": "user", "content": file}]}), "messages[0].content[0]")]
+        }
+        Speaker::Responses => vec![
+            (json!({"previous_response_id": "resp_1"}), "previous_response_id"),
+            (json!({"conversation": "conv_1"}), "conversation"),
+            (json!({"prompt": {"id": "pmpt_1"}}), "prompt"),
+            (json!({"input": [{"type": "item_reference", "id": "msg_1"}]}), "input[0]"),
+        ],
+        Speaker::Messages => {
+            let file = json!([{"type": "document", "source": {"type": "file", "file_id": "file_1"}}]);
+            vec![
+                (json!({"container": "container_1"}), "container"),
+                (json!({"messages": [{"role": "user", "content": file}]}), "messages[0].content[0]"),
+            ]
+        }
+        Speaker::Gemini => vec![(json!({"cachedContent": "cachedContents/1"}), "cachedContent")],
+    }
+}
+
+#[tokio::test]
+async fn what_one_vendor_keeps_another_cannot_read_whatever_the_product_allows() {
+    let gateway = TestGateway::builder().product("keeper", "stateful = true").start().await;
+    let pairs = Pair::foreign().filter(|pair| pair.family != Family::ChatOnly);
+    for (pair, mode) in pairs.flat_map(|pair| MODES.map(|mode| (pair, mode))) {
+        // Both of OpenAI's formats read the same files.
+        let is_at_home = (pair.caller, pair.family) == (Speaker::Chat, Family::OpenAi);
+        for (said, field) in kept(pair.caller).into_iter().filter(|_| !is_at_home) {
+            let (path, mut body) = pair.caller.call(&user(pair.family.model(), "Hello"), mode);
+            body.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
+            let refused = gateway.post(&format!("/keeper{path}"), &body).send().await.unwrap();
+            let (status, error) = (refused.status(), refused.json::<Value>().await.unwrap());
+            assert_eq!(status, 400, "{pair:?} {mode:?} {field}: {error}");
+            let error = pair.caller.error(400, &error);
+            assert!(error.message.starts_with(field), "{pair:?} {mode:?} {field}: {error:?}");
+        }
+    }
+    let sandboxes = [gateway.openai(), gateway.anthropic(), gateway.gemini()];
+    assert!(sandboxes.iter().all(|sandbox| sandbox.requests().is_empty()), "something was sent all the same");
 }
