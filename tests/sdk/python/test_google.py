@@ -1,9 +1,12 @@
 """The `google-genai` package: generateContent."""
 
+import json
+
+import pydantic
 import pytest
 from google.genai import errors, types
 
-from conftest import GEMINI_MODEL, SAY_HELLO, UNKNOWN_KEY, google_client
+from conftest import ANTHROPIC_MODEL, GEMINI_MODEL, OPENAI_MODEL, SAY_HELLO, UNKNOWN_KEY, google_client
 
 
 def test_content_is_generated_whole(google):
@@ -32,6 +35,32 @@ def test_a_tool_is_called(google):
     contents.append(first.candidates[0].content)
     contents.append(types.UserContent(types.Part.from_function_response(name=call.name, response={"celsius": 18})))
     assert google.models.generate_content(model=GEMINI_MODEL, contents=contents, config=config).text
+
+
+class City(pydantic.BaseModel):
+    name: str
+    people: int | None
+
+
+# The first has forms that are objects only, the second has none.
+LISTING = [OPENAI_MODEL, "gpt-4-turbo", ANTHROPIC_MODEL, GEMINI_MODEL]
+
+
+@pytest.mark.parametrize("model", LISTING)
+@pytest.mark.parametrize("form", [list[City], list[str], City, City | str], ids=str)
+def test_an_answer_may_have_any_form(google, model, form):
+    config = types.GenerateContentConfig(response_mime_type="application/json", response_schema=form)
+    whole = google.models.generate_content(model=model, contents="Which cities?", config=config)
+    pieces = google.models.generate_content_stream(model=model, contents="Which cities?", config=config)
+    for text in (whole.text, "".join(piece.text or "" for piece in pieces)):
+        pydantic.TypeAdapter(form).validate_json(text)
+
+
+@pytest.mark.parametrize("model", [*LISTING, "gpt-4-0613"])
+def test_json_of_any_form_is_given(google, model):
+    config = types.GenerateContentConfig(response_mime_type="application/json")
+    answer = google.models.generate_content(model=model, contents="Which cities?", config=config)
+    assert isinstance(json.loads(answer.text), dict)
 
 
 def test_tokens_are_counted(google):
