@@ -5,11 +5,13 @@
 //! instances that live. All keys of a counter are in one slot of a cluster, and no command or pipeline spans two.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use redis::{Cmd, Pipeline, RedisError, Script, Value};
 use smallvec::SmallVec;
 
+use self::mention::{MENTION, MENTION_IN_TURN, Mentioning, Turn};
 use self::server::{CONNECT_TIMEOUT, Place, Server};
 use crate::config::database::Redis as Settings;
 use crate::limits::counter::{LEASE_MS, Learnt, Mention, PROMISE_MS, Told};
@@ -17,6 +19,7 @@ use crate::limits::scope::CounterKey;
 use crate::limits::window::{Bucket, LedgerTime, Spent};
 use crate::money::NanoUsd;
 
+mod mention;
 mod server;
 
 /// How long Redis may take over one pipeline. Less than a lease is good for: a Redis that hangs is given up before anybody would
@@ -34,21 +37,6 @@ const ALIVE_MS: u64 = 5_000;
 const INSTANCES: &str = "llmgw:instances";
 
 const LOOK: &str = include_str!("counters.lua");
-
-/// Says what an instance spent of several counters; returns the numbers of those of which Redis knows nothing from this instance:
-/// they were reset, or forgotten, since it last looked. Nothing is written of those. A look always leaves something, so that
-/// neither how often a counter was reset nor when its hash expires has to be asked here: this runs for each counter that is spent
-/// from, twenty times a second. Numbers without a sign are compared as texts, which takes less time than to read them.
-const MENTION: &str = "local call, id, unknown = redis.call, ARGV[1], {}
-for i = 1, #KEYS do
-  local had, spent = call('HGET', KEYS[i], id), ARGV[i + 1]
-  if not had then
-    unknown[#unknown + 1] = i
-  elseif #had < #spent or #had == #spent and had < spent then
-    call('HSET', KEYS[i], id, spent)
-  end
-end
-return unknown";
 
 /// Forgets what was spent, and numbers that anew. The number is Redis's time, so that it is larger than all before it even where
 /// the one before has expired: instances that know that one hear of this one too.
@@ -76,8 +64,10 @@ pub struct Counters {
     instance: String,
     look: Script,
     mention: Script,
+    mention_in_turn: Script,
     reset: Script,
     heartbeat: Script,
+    turn: Arc<Mutex<Turn>>,
 }
 
 /// A question about one counter.
@@ -174,8 +164,10 @@ impl Counters {
             instance: uuid::Uuid::new_v4().simple().to_string(),
             look: Script::new(LOOK),
             mention: Script::new(MENTION),
+            mention_in_turn: Script::new(MENTION_IN_TURN),
             reset: Script::new(RESET),
             heartbeat: Script::new(HEARTBEAT),
+            turn: Arc::default(),
         }))
     }
 
@@ -192,12 +184,21 @@ impl Counters {
     /// # Errors
     /// When Redis is out of reach. Whether anything was written is not known then; to say it again is harmless.
     pub async fn tell(&self, batch: &Batch, instances: u32) -> Result<Answers, CountersError> {
-        // One command may not span two nodes.
-        let together = if self.server.is_cluster() { 1 } else { batch.mentions.len().max(1) };
         let mut commands = Pipeline::new();
-        for some in batch.mentions.chunks(together) {
-            commands.add_command(self.mentioning(some));
-        }
+        let in_turn = match batch.mentions.as_slice() {
+            [] => None,
+            mentions if self.server.is_cluster() => {
+                // One command may not span two nodes.
+                for some in mentions.chunks(1) {
+                    commands.add_command(self.mentioning(some));
+                }
+                None
+            }
+            mentions => {
+                commands.add_command(self.mentioning_in_turn(mentions, self.turn().await?));
+                Some(Mentioning::under_way(&self.turn))
+            }
+        };
         let mentioning = commands.len();
         for look in &batch.looks {
             commands.add_command(self.looking(look, instances));
@@ -205,8 +206,20 @@ impl Counters {
         let answers = self.run(&commands).await?;
         let (mentioned, looked) = answers.split_at(mentioning.min(answers.len()));
         let mut unknown = Vec::new();
-        for (answer, some) in mentioned.iter().zip(batch.mentions.chunks(together)) {
-            unknown.extend(chosen(answer, some)?);
+        match (mentioned, in_turn) {
+            ([answer], Some(mentioning)) => {
+                if *answer == Value::Nil {
+                    unknown.extend(batch.mentions.iter().map(|(key, _)| *key));
+                } else {
+                    unknown.extend(chosen(answer, &batch.mentions)?);
+                    mentioning.answered();
+                }
+            }
+            (answers, _) => {
+                for (answer, some) in answers.iter().zip(batch.mentions.chunks(1)) {
+                    unknown.extend(chosen(answer, some)?);
+                }
+            }
         }
         Ok(Answers { unknown, seen: looked.iter().map(seen).collect::<Result<_, _>>()? })
     }
@@ -287,20 +300,6 @@ impl Counters {
         Ok(())
     }
 
-    fn mentioning(&self, mentions: &[(CounterKey, Mention)]) -> Cmd {
-        // For each a key, of some 60 bytes, and an amount.
-        let mut command = Cmd::with_capacity(4 + 2 * mentions.len(), 128 + 80 * mentions.len());
-        command.arg("EVALSHA").arg(self.mention.get_hash()).arg(mentions.len());
-        for (key, mention) in mentions {
-            command.arg(&*hash_of(*key, mention.bucket));
-        }
-        command.arg(&self.instance);
-        for (_, mention) in mentions {
-            command.arg(mention.own.0);
-        }
-        command
-    }
-
     fn looking(&self, look: &Look, instances: u32) -> Cmd {
         let Look { key, told, asked, at } = look;
         let window = key.length().as_ms();
@@ -336,6 +335,7 @@ impl Counters {
                     let scripts = [
                         (&self.look, LOOK),
                         (&self.mention, MENTION),
+                        (&self.mention_in_turn, MENTION_IN_TURN),
                         (&self.reset, RESET),
                         (&self.heartbeat, HEARTBEAT),
                     ];

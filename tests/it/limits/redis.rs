@@ -1,10 +1,12 @@
 //! The same with Redis servers of a test's own: with TLS, as a cluster, hung, and emptied.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use llm_gateway::money::NanoUsd;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
 
 use super::{CENT, DOLLAR, Instance, scope, somebody, spend};
 use crate::support::binary::Binary;
@@ -278,4 +280,66 @@ async fn a_lone_caller_that_moves_between_instances_may_spend_the_whole_limit() 
         }
     }
     assert!(spent >= DOLLAR && spent <= DOLLAR + CENT, "{spent}");
+}
+
+/// The commands that Redis is given, word by word, as somebody hears them who looks on.
+async fn onlooker(server: &OwnRedis) -> Arc<Mutex<Vec<Vec<String>>>> {
+    let mut stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    stream.write_all(b"MONITOR\r\n").await.unwrap();
+    let mut lines = tokio::io::BufReader::new(stream).lines();
+    assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("+OK"));
+    let heard = Arc::<Mutex<Vec<Vec<String>>>>::default();
+    tokio::task::spawn_local({
+        let heard = Arc::clone(&heard);
+        async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                heard.lock().unwrap().push(line.split('"').skip(1).step_by(2).map(ToOwned::to_owned).collect());
+            }
+        }
+    });
+    heard
+}
+
+#[actix_web::test]
+async fn a_batch_that_comes_when_others_have_been_told_since_writes_nothing() {
+    let server = OwnRedis::start().await;
+    let proxy = Proxy::start(server.address()).await;
+    let one = Instance::start(&format!("redis://{}/", proxy.address())).await;
+    let user = somebody();
+    let heard = onlooker(&server).await;
+    // The last batch that was given, in the first turn or in a later one.
+    let mention = async |is_first: bool| {
+        wait::until("a mention in such a turn", || async {
+            one.reserve(&user, CENT).await.unwrap().settle(NanoUsd(1000));
+            one.limiter.flush().await;
+            let heard = heard.lock().unwrap();
+            // EVALSHA, the script, how many keys there are, those, the instance, the turn, and amounts.
+            let is_it = |words: &&Vec<String>| {
+                words[0] == "EVALSHA"
+                    && words[3].starts_with("llmgw:turn:")
+                    && (words[4 + words[2].parse::<usize>().unwrap()] == "1") == is_first
+            };
+            heard.iter().rfind(is_it).cloned()
+        })
+        .await
+    };
+    let late = mention(true).await;
+
+    // Of a batch that was not answered nobody knows whether it is still on its way.
+    proxy.set(Weather::Hanging);
+    one.reserve(&user, CENT).await.unwrap().settle(NanoUsd(1000));
+    // Longer than Redis has to answer.
+    tokio::time::timeout(Duration::from_millis(1500), one.limiter.flush()).await.unwrap_err();
+    proxy.set(Weather::Fair);
+    wait::until_true("Redis to be back", || !one.limiter.is_redis_gone()).await;
+    let last = mention(false).await;
+    let told = one.in_redis(&user).await;
+    assert_ne!(late.last(), last.last());
+
+    let repeat = async |words: &[String]| -> Option<Vec<i64>> {
+        server.ask(&words.iter().map(String::as_str).collect::<Vec<_>>()).await
+    };
+    assert_eq!((repeat(&late).await, one.in_redis(&user).await), (None, told), "{late:?}");
+    // One of this turn is taken: it is the other's turn that was over.
+    assert_eq!(repeat(&last).await, Some(Vec::new()), "{last:?}");
 }
