@@ -6,6 +6,7 @@
 //! headers came. `docs/sandbox.md` says what it answers and lists its magic prompts.
 
 mod anthropic;
+mod bytes;
 mod compose;
 mod connection;
 mod deliver;

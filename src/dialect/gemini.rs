@@ -5,6 +5,7 @@
 //! in this dialect goes out as it came.
 
 mod arguments;
+mod bytes;
 mod decode;
 mod encode;
 pub(in crate::dialect) mod error;

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::DIALECT;
 use super::wire::{list, open};
+use super::{DIALECT, bytes};
 use crate::dialect::{Fields, Object, Path};
 use crate::fault::Fault;
 use crate::ir::{
@@ -85,7 +85,7 @@ fn inline_from(fields: &mut Fields<'_>, notes: &mut Carry) -> Result<Content, Fa
             String::new()
         }
     };
-    let data = inner.required_string("data")?;
+    let data = bytes::standard(inner.required_string("data")?, notes);
     let kind = kind_of(&mime).unwrap_or(MediaKind::Document);
     let name = inner.peek_str("displayName").map(str::to_owned);
     let media = Media { kind, source: Source::Base64 { mime, data }, detail: detail(fields), name };
@@ -325,7 +325,7 @@ pub(super) fn media_to(media: &Media, carry: &Carry) -> Option<Object> {
                 ("", MediaKind::Video) => Some("video/mp4"),
                 (mime, _) => Some(mime),
             };
-            ("inlineData", Object::new().with_some("mimeType", mime).with("data", data.as_str()))
+            ("inlineData", Object::new().with_some("mimeType", mime).with("data", bytes::as_written(data, carry)))
         }
         Source::Url { url, mime } => {
             ("fileData", Object::new().with_some("mimeType", mime.clone()).with("fileUri", url.as_str()))

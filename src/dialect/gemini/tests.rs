@@ -440,3 +440,33 @@ fn a_long_conversation_goes_through_in_linear_time() {
     let encoded = Codec::encode_request(&request, &Target::unlimited(DIALECT, "x"));
     assert_eq!(encoded.body["contents"].as_array().unwrap().len(), 10_001);
 }
+
+#[test]
+fn files_in_the_url_safe_alphabet_are_read_in_the_standard_one_wherever_they_stand() {
+    let inline = |mime: &str| json!({"inlineData": {"mimeType": mime, "data": "-_8"}});
+    let response =
+        json!({"functionResponse": {"name": "look", "response": {"output": "seen"}, "parts": [inline("image/png")]}});
+    let body = json!({"contents": [
+        {"role": "user", "parts": [inline("image/png"), inline("application/pdf"), inline("audio/wav"), {"text": "go"}]},
+        {"role": "model", "parts": [{"functionCall": {"name": "look", "args": {}}}]},
+        {"role": "user", "parts": [response]},
+    ]});
+    let request = decode(body.clone());
+    let mut parts: Vec<_> = request.messages.iter().flat_map(|message| message.parts.clone()).collect();
+    let inside = parts.iter().filter_map(|part| match &part.content {
+        Content::ToolResult(result) => Some(result.parts.clone()),
+        _ => None,
+    });
+    parts.extend(inside.flatten().collect::<Vec<_>>());
+    let data: Vec<_> = parts
+        .iter()
+        .filter_map(|part| match &part.content {
+            Content::Media(media) => Some(media.source.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(data.len(), 4);
+    assert!(data.iter().all(|source| matches!(source, Source::Base64 { data, .. } if data == "+/8=")), "{data:?}");
+    let home = Codec::encode_request(&request, &Target::unlimited(DIALECT, "gemini-3-pro-preview"));
+    assert_eq!(home.body["contents"], body["contents"]);
+}

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::model_rules::{self, thinks_always, version};
 use super::{Refusal, shape};
-use crate::sandbox::seal;
+use crate::sandbox::{bytes, seal};
 
 pub(super) const SIGNATURE: &str = "anthropic thinking";
 pub(super) const REDACTED: &str = "anthropic redacted thinking";
@@ -154,9 +154,26 @@ fn contents(request: &Value, turns: &[Turn<'_>]) -> Result<(), Refusal> {
                     block.message, block.kind
                 )));
             }
+            files(block.value, &format!("messages.{}.content.{}", block.message, block.index))?;
         }
     }
     Ok(())
+}
+
+/// The files of a block, and of the blocks in it, are base64.
+fn files(block: &Value, at: &str) -> Result<(), Refusal> {
+    let kind = text(block, "type");
+    let is_file = block.pointer("/source/type").is_some_and(|kind| kind == "base64");
+    if is_file && !block.pointer("/source/data").and_then(Value::as_str).is_some_and(bytes::is_standard) {
+        return Err(Refusal::invalid(format!("{at}.{kind}.source.base64: invalid base64 data")));
+    }
+    let inner = match kind {
+        "tool_result" => block.get("content").map(|inner| (inner, "tool_result.content")),
+        "document" => block.pointer("/source/content").map(|inner| (inner, "document.source.content.content")),
+        _ => None,
+    };
+    let Some((Value::Array(blocks), name)) = inner else { return Ok(()) };
+    blocks.iter().enumerate().try_for_each(|(index, block)| files(block, &format!("{at}.{name}.{index}")))
 }
 
 fn tool_pairs(turns: &[Turn<'_>]) -> Result<(), Refusal> {

@@ -316,3 +316,21 @@ fn beta_fields_want_their_header() {
     under("effort-2025-11-24, context-management-2025-06-27").json();
     assert_eq!(under("effort-2025-11-24").refusal().0, 400);
 }
+
+#[test]
+fn files_are_in_the_standard_alphabet_of_base64() {
+    let image =
+        |data: &str| json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}});
+    let content = |blocks: Value| with(plain(), "/messages/0/content", blocks);
+    ask(&content(json!([image("+/8=")]))).json();
+    let inside = json!({"type": "document", "source": {"type": "content", "content": [image("-_8=")]}});
+    for (blocks, complaint) in [
+        (json!([image("-_8=")]), "messages.0.content.0.image.source.base64: invalid base64 data"),
+        (
+            json!([inside]),
+            "messages.0.content.0.document.source.content.content.0.image.source.base64: invalid base64 data",
+        ),
+    ] {
+        assert_eq!(ask(&content(blocks)).refusal(), (400, complaint.to_owned()));
+    }
+}

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::{Refusal, shape, version};
-use crate::sandbox::seal;
+use crate::sandbox::{bytes, seal};
 
 pub(super) const SIGNATURE: &str = "gemini thought";
 
@@ -84,13 +84,27 @@ fn one_part(content: usize, index: usize, part: &Value) -> Result<(), Refusal> {
     {
         return Err(Refusal::invalid("Corrupted thought signature."));
     }
+    let inside = part.pointer("/functionResponse/parts").and_then(Value::as_array);
+    let inside = inside
+        .into_iter()
+        .flatten()
+        .enumerate()
+        .map(|(index, part)| (format!("{at}.function_response.parts[{index}]"), part));
+    for (at, part) in std::iter::once((at.clone(), part)).chain(inside) {
+        let data = part.pointer("/inlineData/data").and_then(Value::as_str);
+        if data.is_some_and(|data| !bytes::is_either(data)) {
+            return Err(Refusal::invalid(format!(
+                "Invalid value at '{at}.inline_data.data' (TYPE_BYTES), Base64 decoding failed for \"{}\"",
+                data.unwrap_or_default()
+            )));
+        }
+    }
     Ok(())
 }
 
 /// Proto JSON reads bytes in either alphabet of base64, padded or not; Google's own SDK writes the URL-safe one.
 fn known_signature(signature: &str) -> bool {
-    let mut standard = signature.trim_end_matches('=').replace('-', "+").replace('_', "/");
-    standard.push_str(["", "===", "==", "="].get(standard.len() % 4).copied().unwrap_or_default());
+    let standard = bytes::standard(signature);
     let stand_in = |decoded: Vec<u8>| STAND_INS.iter().any(|known| known.as_bytes() == decoded);
     STAND_INS.contains(&signature)
         || seal::open(SIGNATURE, &standard).is_some()

@@ -164,6 +164,10 @@ fn what_google_refuses_is_refused_in_its_words() {
             with(plain(), "/contents/0/parts/0/text", 1.into()),
             "Invalid value at 'contents[0].parts[0].text' (TYPE_STRING), 1",
         ),
+        (
+            with(plain(), "/contents/0/parts/0", json!({"inlineData": {"mimeType": "image/png", "data": "[missing]"}})),
+            "Invalid value at 'contents[0].parts[0].inline_data.data' (TYPE_BYTES), Base64 decoding failed",
+        ),
         (with(plain(), "/contents", json!([])), "contents is not specified"),
         (with(plain(), "/contents/0/role", "assistant".into()), "Please use a valid role: user, model."),
         (with(plain(), "/contents/0/parts", json!([])), "contents.parts must not be empty"),
@@ -217,4 +221,13 @@ fn credentials_are_checked_in_header_and_query() {
     send(&format!("{WHOLE}?key=sk-sandbox"), &[]).json();
     let count = provider.post("/v1beta/models/gemini-2.5-flash:countTokens", &said("12345678")).json();
     assert_eq!(count["totalTokens"], 2);
+}
+
+#[test]
+fn files_may_be_in_either_alphabet_of_base64() {
+    for data in ["+/8=", "-_8=", "-_8"] {
+        let part = json!({"inlineData": {"mimeType": "image/png", "data": data}});
+        let said = ask(WHOLE, &with(plain(), "/contents/0/parts/0", part)).json();
+        assert_eq!(said["candidates"][0]["finishReason"], "STOP", "{data}: {said}");
+    }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::schema_rules::{form_schema, object_schema, strict};
 use super::{Refusal, reasons, takes_json, takes_schema};
+use crate::sandbox::bytes;
 
 /// The first rule that the request breaks.
 pub(super) fn check(request: &Value) -> Result<(), Refusal> {
@@ -98,8 +99,52 @@ fn contents(messages: &[Value]) -> Result<(), Refusal> {
             return Err(Refusal::invalid("Invalid value for 'content': expected a string, got null.")
                 .param(format!("messages.[{index}].content")));
         }
+        for (number, part) in list(message, "content").iter().enumerate() {
+            let at = |field: &str| format!("messages[{index}].content[{number}].{field}");
+            let string = |pointer: &str| part.pointer(pointer).and_then(Value::as_str);
+            image(string("/image_url/url"), &at("image_url.url"))?;
+            file(string("/file/file_data"), &at("file.file_data"))?;
+            sound(string("/input_audio/data"), &at("input_audio.data"))?;
+        }
     }
     Ok(())
+}
+
+/// A picture's data URL holds base64.
+pub(super) fn image(url: Option<&str>, param: &str) -> Result<(), Refusal> {
+    if url.and_then(bytes::of_data_url).is_none_or(bytes::is_standard) {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!(
+        "Invalid '{param}'. Expected a base64-encoded data URL with an image MIME type (e.g. \
+         'data:image/png;base64,aW1nIGJ5dGVzIGhlcmU='), but got an invalid base64-encoded value."
+    ))
+    .param(param.to_owned())
+    .code("invalid_value"))
+}
+
+/// A file is base64, in a data URL or bare.
+pub(super) fn file(data: Option<&str>, param: &str) -> Result<(), Refusal> {
+    let bare = data.map(|data| bytes::of_data_url(data).unwrap_or(data));
+    if bare.is_none_or(bytes::is_standard) {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!(
+        "Invalid '{param}'. Expected a base64-encoded data URL with an application/pdf MIME type (e.g. \
+         'data:application/pdf;base64,aW1nIGJ5dGVzIGhlcmU='), but got an invalid base64-encoded value."
+    ))
+    .param(param.to_owned())
+    .code("invalid_value"))
+}
+
+/// Sound is base64.
+pub(super) fn sound(data: Option<&str>, param: &str) -> Result<(), Refusal> {
+    if data.is_none_or(bytes::is_standard) {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!("Invalid '{param}'. Expected base64-encoded audio bytes."))
+        .param(param.to_owned())
+        .code("invalid_value"))
 }
 
 fn tools(request: &Value) -> Result<(), Refusal> {

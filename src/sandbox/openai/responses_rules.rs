@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::chat_rules::{short_ids, tool_name};
+use super::chat_rules::{file, image, short_ids, sound, tool_name};
 use super::responses_shape::{ITEMS, OTHER_ITEMS};
 use super::schema_rules::{form_schema, object_schema, strict};
 use super::{Refusal, reasons, said, takes_json, takes_schema};
@@ -78,6 +78,15 @@ fn item_shape(index: usize, item: &Value) -> Result<(), Refusal> {
 
 /// What the assistant said is output, what anybody else said is input.
 fn parts(index: usize, item: &Value) -> Result<(), Refusal> {
+    for list in ["content", "output"] {
+        for (number, part) in item.get(list).and_then(Value::as_array).into_iter().flatten().enumerate() {
+            let at = |field: &str| format!("input[{index}].{list}[{number}].{field}");
+            let string = |pointer: &str| part.pointer(pointer).and_then(Value::as_str);
+            image(string("/image_url"), &at("image_url"))?;
+            file(string("/file_data"), &at("file_data"))?;
+            sound(string("/input_audio/data"), &at("input_audio.data"))?;
+        }
+    }
     if kind(item) != "message" {
         return Ok(());
     }

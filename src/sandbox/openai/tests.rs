@@ -421,3 +421,25 @@ fn models_that_only_responses_has_are_not_found_on_chat() {
         assert_eq!(responses(&json!({"model": model, "input": "hi"})).0.status, 200, "{model}");
     }
 }
+
+#[test]
+fn files_are_in_the_standard_alphabet_of_base64() {
+    let url = |data: &str| format!("data:image/png;base64,{data}");
+    let shown = |data: &str| {
+        let part = json!({"type": "image_url", "image_url": {"url": url(data)}});
+        chat(&with(plain(), "/messages/0/content", json!([part])))
+    };
+    let told = |data: &str| {
+        let item = json!({"role": "user", "content": [{"type": "input_image", "image_url": url(data)}]});
+        responses(&with(input(), "/input", json!([item])))
+    };
+    shown("+/8=").json();
+    told("+/8=").json();
+    for (said, param) in
+        [(shown("-_8="), "messages[0].content[0].image_url.url"), (told("-_8="), "input[0].content[0].image_url")]
+    {
+        let (status, said) = said.refusal();
+        assert_eq!(status, 400);
+        assert!(said.starts_with(&format!("Invalid '{param}'. Expected a base64-encoded data URL")), "{said}");
+    }
+}
