@@ -36,6 +36,8 @@ mod restore;
 mod silence;
 #[cfg(test)]
 mod table;
+#[cfg(test)]
+mod taken;
 pub mod tap;
 // Its data is the catalog's, which is not fuzzed.
 #[cfg(not(fuzzing))]

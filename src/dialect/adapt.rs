@@ -2,112 +2,31 @@
 
 mod json_tool;
 pub mod openai;
+mod pairs;
 mod schema;
 mod tools;
+mod turns;
 
 use serde_json::{Map, Number, Value};
 
 use super::{Adaptions, Capabilities, Dialect, Sampler, Target};
 use crate::ir::{
-    Content, Effort, Losses, Media, MediaKind, Message, Part, ReasoningAsk, Request, Role, Sampling, Severity,
-    Visibility,
+    Content, Effort, Losses, Media, MediaKind, Part, ReasoningAsk, Request, Role, Sampling, Severity, Visibility,
 };
 
 pub use json_tool::JsonTool;
+pub use pairs::{calls_last, unique_ids};
 pub use schema::{as_object, say_in_words};
 pub use tools::{
     ToolNames, allowed_names, arguments_as_json, arguments_as_object, custom_as_function, refuse_what_is_beyond,
 };
+pub use turns::{Turn, results_first, turns, turns_in_pairs};
 
 /// The most stop sequences for which the gateway looks itself: each costs a search in every piece of text.
 const STOPS_CUT_HERE: usize = 64;
 
 /// The longest stop sequence for which the gateway looks itself, in bytes: as much of each piece is looked at again.
 const LONGEST_STOP_CUT_HERE: usize = 256;
-
-/// Messages of one side that stand together, as one.
-#[derive(Clone, Debug)]
-pub struct Turn<'a> {
-    /// Whose side: [`Role::Tool`] counts as [`Role::User`], [`Role::Developer`] as [`Role::System`].
-    pub side: Role,
-    /// The messages, each with its place in the request's `messages`, for losses.
-    pub messages: Vec<(usize, &'a Message)>,
-}
-
-impl<'a> Turn<'a> {
-    /// All parts of the turn, each with the place of its message and its own place there, for losses.
-    pub fn parts(&self) -> impl Iterator<Item = (usize, usize, &'a Part)> {
-        self.messages.iter().flat_map(|(index, message)| {
-            message.parts.iter().enumerate().map(move |(place, part)| (*index, place, part))
-        })
-    }
-
-    /// The place of its first message.
-    pub fn index(&self) -> usize {
-        self.messages.first().map_or(0, |(index, _)| *index)
-    }
-
-    /// The places of the messages whose speaker is named.
-    pub fn named(&self) -> impl Iterator<Item = usize> {
-        self.messages.iter().filter(|(_, message)| message.name.is_some()).map(|(index, _)| *index)
-    }
-}
-
-/// Joins neighbouring messages of one side, in linear time.
-pub fn turns(messages: &[Message]) -> Vec<Turn<'_>> {
-    let mut turns: Vec<Turn<'_>> = Vec::new();
-    for (index, message) in messages.iter().enumerate() {
-        let side = match message.role {
-            Role::System | Role::Developer => Role::System,
-            Role::User | Role::Tool => Role::User,
-            Role::Assistant => Role::Assistant,
-        };
-        match turns.last_mut().filter(|turn| turn.side == side) {
-            Some(turn) => turn.messages.push((index, message)),
-            None => turns.push(Turn { side, messages: vec![(index, message)] }),
-        }
-    }
-    turns
-}
-
-/// Puts the results of tools right behind their calls, where the dialect demands it: in front of system messages that stand
-/// between the two, and in one turn.
-pub fn results_first<'a>(turns: Vec<Turn<'a>>, losses: &mut Losses) -> Vec<Turn<'a>> {
-    let mut sorted = Vec::with_capacity(turns.len());
-    let mut between = Vec::new();
-    for turn in turns {
-        if turn.side == Role::Assistant {
-            put_results_first(std::mem::take(&mut between), &mut sorted, losses);
-            sorted.push(turn);
-        } else {
-            between.push(turn);
-        }
-    }
-    put_results_first(between, &mut sorted, losses);
-    sorted
-}
-
-/// Of what stands between two turns of the model.
-fn put_results_first<'a>(turns: Vec<Turn<'a>>, sorted: &mut Vec<Turn<'a>>, losses: &mut Losses) {
-    let is_result = |part: &Part| matches!(part.content, Content::ToolResult(_));
-    let has_result = |message: &Message| message.parts.iter().any(is_result);
-    let late = turns
-        .iter()
-        .skip_while(|turn| turn.side != Role::System)
-        .flat_map(|turn| &turn.messages)
-        .find(|(_, message)| has_result(message));
-    let Some((index, _)) = late else { return sorted.extend(turns) };
-    losses.approximated(format!("messages[{index}]"), "comes before the system message that stood before it");
-    let mut results = Turn { side: Role::User, messages: Vec::new() };
-    let mut others = Vec::with_capacity(turns.len());
-    for turn in turns {
-        let (with, without) = turn.messages.into_iter().partition(|(_, message)| has_result(message));
-        results.messages.extend::<Vec<_>>(with);
-        others.push(Turn { side: turn.side, messages: without });
-    }
-    sorted.push(results);
-    sorted.extend(others.into_iter().filter(|turn| !turn.messages.is_empty()));
-}
 
 /// The sampling parameters as the target takes them.
 pub fn sampling(asked: &Sampling, can: &Capabilities, losses: &mut Losses) -> Sampling {
@@ -279,14 +198,5 @@ mod tests {
         assert_eq!(nearest_effort(&Effort::Max, &levels), Effort::High);
         assert_eq!(nearest_effort(&Effort::Medium, &levels), Effort::Low);
         assert_eq!(nearest_effort(&Effort::Minimal, &[]), Effort::Minimal);
-    }
-
-    #[test]
-    fn neighbours_of_one_side_become_one_turn() {
-        let of = |role| Message::new(role, vec![Part::text("x")]);
-        let messages = [of(Role::System), of(Role::User), of(Role::Assistant), of(Role::Assistant), of(Role::Tool)];
-        let turns = turns(&messages);
-        let sides: Vec<_> = turns.iter().map(|turn| (turn.side, turn.messages.len(), turn.index())).collect();
-        assert_eq!(sides, [(Role::System, 1, 0), (Role::User, 1, 1), (Role::Assistant, 2, 2), (Role::User, 1, 4)]);
     }
 }

@@ -118,13 +118,13 @@ fn has_chat(model: &str) -> Result<(), Refusal> {
     Err(Refusal::invalid(message).status(404).param("model"))
 }
 
-/// Whether the model thinks before it speaks: the o series, and GPT from 5 on but for its chat models.
+/// Whether the model thinks before it speaks: the o series, and GPT from 5 on but for the first of its chat models.
 fn reasons(model: &str) -> bool {
     let generation = model.strip_prefix("gpt-").and_then(|rest| rest.split(['.', '-']).next()?.parse::<u64>().ok());
     let numbered_o = model.starts_with('o') && model.chars().nth(1).is_some_and(|digit| digit.is_ascii_digit());
     numbered_o
         || ["codex-", "daybreak-", "gpt-daybreak-", "computer-use-"].iter().any(|family| model.starts_with(family))
-        || generation.is_some_and(|number| number >= 5) && !model.contains("-chat")
+        || generation.is_some_and(|number| number >= 5) && !model.starts_with("gpt-5-chat")
 }
 
 /// The models from before JSON by a schema refuse to be asked for it, under this name.

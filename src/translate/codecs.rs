@@ -1,12 +1,14 @@
 //! Picks a dialect's codec at run time.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::called::called;
 use super::{Strictness, Upstream, judge, unsaid};
 use crate::dialect::{
-    Asked, Codec, Dialect, Encoded, EncodedRequest, RequestHead, StreamDecoder, StreamEncoder, Target, anthropic,
-    gemini, openai_chat, openai_responses, sse,
+    Asked, Codec, Dialect, Encoded, EncodedRequest, RequestHead, StreamDecoder, StreamEncoder, Target, adapt,
+    anthropic, gemini, openai_chat, openai_responses, sse,
 };
 use crate::fault::{Fault, FaultKind};
 use crate::ir::{ApiError, Event, Losses, Request, Response};
@@ -92,7 +94,9 @@ pub(super) fn encode_value(
     target: &Target,
     strictness: Strictness,
 ) -> Result<EncodedRequest, Fault> {
-    let mut encoded = with_codec!(target.dialect, C => C::encode_request(request, target));
+    let unique =
+        if request.is_foreign_to(target.dialect) { adapt::unique_ids(request) } else { Cow::Borrowed(request) };
+    let mut encoded = with_codec!(target.dialect, C => C::encode_request(&unique, target));
     unsaid::in_request(request, target.dialect, &mut encoded.losses);
     encoded.losses.rename(|field| called(request, field));
     judge(&encoded.losses, strictness)?;

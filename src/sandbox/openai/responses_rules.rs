@@ -270,6 +270,10 @@ fn parameters(request: &Value) -> Result<(), Refusal> {
     let model = text(request, "model");
     if !reasons(model) {
         let effort = request.pointer("/reasoning/effort").filter(|effort| !effort.is_null());
+        let included = request.get("include").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        if included.iter().any(|what| what == "reasoning.encrypted_content") {
+            return Err(Refusal::invalid("Encrypted content is not supported with this model.").param("include"));
+        }
         return match effort {
             Some(_) => Err(unsupported("reasoning.effort")),
             None => Ok(()),

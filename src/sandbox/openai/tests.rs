@@ -219,6 +219,9 @@ fn an_instruction_after_results_does_not_hide_them() {
 #[test]
 fn an_incomplete_response_says_why() {
     let request = with(with(input(), "/model", "gpt-4.1".into()), "/reasoning", Value::Null);
+    let (status, message) = responses(&request).refusal();
+    assert_eq!((status, message.as_str()), (400, "Encrypted content is not supported with this model."));
+    let request = with(request, "/include", Value::Null);
     let short = responses(&with(request, "/max_output_tokens", 16.into())).json();
     assert_eq!(
         (&short["status"], &short["incomplete_details"]),

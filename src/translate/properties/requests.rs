@@ -1,7 +1,5 @@
 //! What a request says arrives, or is reported.
 
-use std::collections::HashSet;
-
 use proptest::prelude::*;
 
 use super::{json, narrow, pairs, reports, said_or_not, spoken, tools};
@@ -9,7 +7,8 @@ use crate::dialect::adapt::openai::JSON_PLEASE;
 use crate::dialect::testing::{values, written};
 use crate::dialect::{Adaptions, Dialect, RequestHead, Target};
 use crate::ir::{
-    Content, Losses, Media, Message, OutputFormat, Part, ReasoningAsk, Request, Role, Source, Visibility, mark,
+    Content, Losses, Media, Message, OutputFormat, Part, ReasoningAsk, Request, Role, Source, ToolCall, Visibility,
+    mark,
 };
 use crate::translate::called::called;
 use crate::translate::codecs::encode_value;
@@ -61,12 +60,13 @@ fn sides(request: &Request) -> Vec<(Role, String)> {
     sides
 }
 
-/// Each result answers a call that came before it, and each call has its result: calls and results in pairs.
+/// Each result answers a call that came before it, and each call has its result: calls and results in pairs. Ids may come
+/// again once they are answered.
 fn matched(request: &Request) -> Result<Vec<(String, String)>, String> {
-    let (mut ids, mut open, mut pairs) = (HashSet::new(), Vec::new(), Vec::new());
+    let (mut open, mut pairs): (Vec<&ToolCall>, _) = (Vec::new(), Vec::new());
     for (_, part) in parts(request) {
         match &part.content {
-            Content::ToolCall(call) if !ids.insert(call.id.as_str()) => {
+            Content::ToolCall(call) if open.iter().any(|open| open.id == call.id) => {
                 return Err(format!("{} is there twice", call.id));
             }
             Content::ToolCall(call) => open.push(call),
@@ -81,6 +81,29 @@ fn matched(request: &Request) -> Result<Vec<(String, String)>, String> {
         }
     }
     if open.is_empty() { Ok(pairs) } else { Err(format!("no results for {open:?}")) }
+}
+
+/// Gives calls the ids that loops written by hand do: by their number in the round.
+fn number_anew(request: &mut Request) {
+    let mut open: Vec<String> = Vec::new();
+    for part in request.messages.iter_mut().flat_map(|message| &mut message.parts) {
+        match &mut part.content {
+            Content::ToolCall(call) => {
+                let number = open.len();
+                open.push(std::mem::replace(&mut call.id, format!("call_{number}")));
+            }
+            Content::ToolResult(result) => {
+                let number = open.iter().position(|id| *id == result.call_id).unwrap();
+                open[number].clear();
+                result.call_id = format!("call_{number}");
+            }
+            Content::Text(_) | Content::Refusal(_) | Content::Media(_) | Content::Reasoning(_) | Content::Opaque(_) => {
+            }
+        }
+        if open.iter().all(String::is_empty) {
+            open.clear();
+        }
+    }
 }
 
 /// All that is to be seen, in results as well, each as it is addressed or written. Where it stands may change.
@@ -304,6 +327,28 @@ proptest! {
                 arrives(&before, &target)
                     .map_err(|error| TestCaseError::fail(format!("{from} to {}: {error}", target.dialect)))?;
             }
+        }
+    }
+
+    #[test]
+    fn calls_may_be_numbered_anew_in_each_round(meant in values::request()) {
+        for from in [Dialect::OpenAiChat, Dialect::OpenAiResponses] {
+            let Some(mut before) = spoken(from, &meant) else { continue };
+            number_anew(&mut before);
+            prop_assert!(matched(&before).is_ok());
+            for to in Dialect::ALL {
+                arrives(&before, &Target::unlimited(to, "model"))
+                    .map_err(|error| TestCaseError::fail(format!("{from} to {to}: {error}")))?;
+            }
+            let target = Target::unlimited(Dialect::Anthropic, "model");
+            let Ok(told) = encode(&before, &target, Strictness::Report) else { continue };
+            let body = json(&told.body);
+            let blocks = body["messages"].as_array().unwrap().iter().filter_map(|message| message["content"].as_array());
+            let mut ids: Vec<&str> = blocks.flatten().filter_map(|block| block["id"].as_str()).collect();
+            let count = ids.len();
+            ids.sort_unstable();
+            ids.dedup();
+            prop_assert_eq!(ids.len(), count);
         }
     }
 

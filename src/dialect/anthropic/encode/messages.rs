@@ -61,7 +61,8 @@ pub(super) fn write(
     for (index, message) in request.messages[..leading].iter().enumerate() {
         system.append(&mut writer.words(message, format_args!("messages[{index}]")));
     }
-    writer.turns(request, leading);
+    let turns = adapt::turns_in_pairs(&request.messages, writer.losses);
+    writer.turns(&turns[usize::from(leading > 0)..]);
     writer.begin_with_a_user(&mut system);
     let prefill = writer.end_with_a_user(request);
     let messages: Vec<Value> = writer
@@ -80,10 +81,7 @@ pub(super) fn write(
 }
 
 impl Writer<'_> {
-    fn turns(&mut self, request: &Request, leading: usize) {
-        let mut turns = adapt::turns(&request.messages[leading..]);
-        turns.iter_mut().flat_map(|turn| &mut turn.messages).for_each(|(index, _)| *index += leading);
-        let mut rest = turns.as_slice();
+    fn turns(&mut self, mut rest: &[adapt::Turn<'_>]) {
         while let Some((turn, after)) = rest.split_first() {
             if turn.side == Role::Assistant {
                 self.assistant(turn);
@@ -299,9 +297,9 @@ impl Writer<'_> {
         }
     }
 
-    /// One message for the whole turn, in order.
+    /// One message for the whole turn, in order but for the calls: nothing may stand between those and their results.
     fn assistant(&mut self, turn: &adapt::Turn<'_>) {
-        let mut content = Vec::new();
+        let mut blocks = Vec::new();
         for index in turn.named() {
             self.losses.ignored(format!("messages[{index}].name"), DIALECT);
         }
@@ -310,16 +308,27 @@ impl Writer<'_> {
             if part.seal.as_ref().is_some_and(|seal| seal.for_origin(self.target.origin).is_none()) {
                 self.losses.ignored("reasoning", DIALECT);
             }
-            match &part.content {
-                Content::Text(text) => content.extend(self.text(&text.text, part, field)),
-                Content::Refusal(text) => content.extend(self.text(text, part, field)),
-                Content::ToolCall(call) => content.push(self.call(call, part, field)),
-                Content::Reasoning(_) => content.extend(self.thought(part)),
-                Content::Media(_) | Content::ToolResult(_) => self.losses.ignored(field(), DIALECT),
-                Content::Opaque(opaque) => adapt::lose_opaque(opaque, Role::Assistant, field(), DIALECT, self.losses),
-            }
+            let block = match &part.content {
+                Content::Text(text) => self.text(&text.text, part, field),
+                Content::Refusal(text) => self.text(text, part, field),
+                Content::ToolCall(call) => Some(self.call(call, part, field)),
+                Content::Reasoning(_) => self.thought(part),
+                Content::Media(_) | Content::ToolResult(_) => {
+                    self.losses.ignored(field(), DIALECT);
+                    None
+                }
+                Content::Opaque(opaque) => {
+                    adapt::lose_opaque(opaque, Role::Assistant, field(), DIALECT, self.losses);
+                    None
+                }
+            };
+            blocks.extend(block.map(|block| (message, place, block)));
         }
-        self.put(Role::Assistant, content);
+        if let Some((message, place, _)) = adapt::calls_last(&mut blocks, |(.., block)| block["type"] == "tool_use") {
+            let field = format!("messages[{message}].content[{place}]");
+            self.losses.approximated(field, "comes before the tool calls that stood before it");
+        }
+        self.put(Role::Assistant, blocks.into_iter().map(|(.., block)| block).collect());
     }
 
     /// A thought that this vendor signed.

@@ -141,7 +141,8 @@ pub(super) fn foreign(
     if let Some(instructions) = &request.instructions {
         writer.words(instructions, || "system".to_owned(), &mut system);
     }
-    let turns = adapt::results_first(adapt::turns(&request.messages), writer.losses);
+    let turns = adapt::turns_in_pairs(&request.messages, writer.losses);
+    let turns = adapt::results_first(turns, writer.losses);
     for (number, turn) in turns.iter().enumerate() {
         match turn.side {
             Role::System | Role::Developer => {

@@ -200,7 +200,8 @@ pub(super) fn foreign(
     if let Some(instructions) = &request.instructions {
         writer.words(instructions, "system");
     }
-    let turns = adapt::results_first(adapt::turns(&request.messages), writer.losses);
+    let turns = adapt::turns_in_pairs(&request.messages, writer.losses);
+    let turns = adapt::results_first(turns, writer.losses);
     for turn in &turns {
         match turn.side {
             Role::System | Role::Developer => {
