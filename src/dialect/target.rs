@@ -53,6 +53,10 @@ pub struct Capabilities {
     pub forced_tools_beside_thoughts: bool,
     /// Which sampling parameters it takes.
     pub sampler: Sampler,
+    /// It takes penalties for what it repeats (Gemini before 2.5). Otherwise they are left out (reported).
+    pub penalties: bool,
+    /// It says how likely its tokens were (Gemini before 2.5). Otherwise it is not asked to (reported).
+    pub logprobs: bool,
     /// The field for the most output tokens in chat.
     pub output_tokens: OutputTokensField,
     /// The most output tokens it gives; more is clamped (reported).
@@ -212,6 +216,8 @@ impl Capabilities {
             reasoning,
             forced_tools_beside_thoughts: false,
             sampler: Sampler::Free { temperature_max },
+            penalties: true,
+            logprobs: true,
             output_tokens: OutputTokensField::MaxCompletionTokens,
             max_output: None,
             default_output: 8_192,

@@ -47,6 +47,10 @@ pub fn decode(caller: Dialect, body: &[u8], head: &RequestHead) -> Result<Reques
             inner.is_object().then(|| inner.take())
         });
         body = inner.unwrap_or(body);
+        // The path names the model, and whatever it stands for here counts.
+        if let Value::Object(request) = &mut body {
+            request.shift_remove("model");
+        }
     }
     codecs::decode_value(caller, body, head)
 }
@@ -223,6 +227,18 @@ mod tests {
         assert_eq!(sent.get("max_tokens"), None);
         assert_eq!(sent.get("stop_sequences"), None);
         assert_eq!(sent["model"], "claude-sonnet-4-5");
+    }
+
+    #[test]
+    fn the_model_within_a_question_of_googles_is_that_of_the_path() {
+        let inner = json!({"model": "models/g", "contents": [{"role": "user", "parts": [{"text": "hi"}]}]});
+        let head = RequestHead { model: Some("g".to_owned()), ..RequestHead::default() };
+        let body = json!({"generateContentRequest": inner}).to_string();
+        let request = decode(Dialect::Gemini, body.as_bytes(), &head).unwrap();
+        for provider in Dialect::ALL {
+            let question = encode(&request, &Target::unlimited(provider, "m"), Strictness::Refuse).unwrap();
+            assert_eq!(question.losses.header(), None);
+        }
     }
 
     #[test]

@@ -40,6 +40,8 @@ fn narrow(dialect: Dialect) -> Target {
         prefill: false,
         mid_conversation_system: false,
         sampler: Sampler::Fixed,
+        penalties: false,
+        logprobs: false,
         structured_output: StructuredOutput::ForcedTool,
         json_object: false,
         json_beside_tools: false,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::catalog::Catalog;
 use crate::config::providers::Kind;
-use crate::dialect::{Dialect, RequestHead};
+use crate::dialect::{Dialect, RequestHead, Target};
 use crate::sandbox::testing::Provider;
 use crate::translate::{Strictness, Traits, decode, encode};
 
@@ -124,6 +124,56 @@ fn calls_that_are_numbered_anew_in_each_round_keep_their_results() {
                 assert_eq!(response["response"]["output"], format!("of {name}"));
             }
         }
+    }
+}
+
+#[test]
+fn later_gemini_models_are_not_asked_for_what_they_do_not_give() {
+    let plain = json!({"model": "m", "messages": [{"role": "user", "content": "hello"}]});
+    let mut body = plain.clone();
+    body["frequency_penalty"] = json!(0.2);
+    body["presence_penalty"] = json!(0.2);
+    body["logprobs"] = json!(true);
+    for model in ["gemini-2.5-flash", "gemini-2.5-pro", "gemini-3-pro-preview", "gemini-3.5-flash"] {
+        let (_, header) = sent_to(model, Dialect::OpenAiChat, &body, Dialect::Gemini);
+        assert_eq!(header.as_deref(), Some("frequency_penalty,presence_penalty,logprobs"), "{model}");
+    }
+    assert_eq!(sent_to("gemini-2.0-flash", Dialect::OpenAiChat, &body, Dialect::Gemini).1, None);
+    body = plain;
+    body["frequency_penalty"] = json!(0);
+    assert_eq!(sent_to("gemini-2.5-flash", Dialect::OpenAiChat, &body, Dialect::Gemini).1, None);
+}
+
+#[test]
+fn a_property_that_anthropic_refuses_is_named_with_its_tool() {
+    let asks = |key: &str| {
+        let schema = json!({"type": "object", "properties": {"ok.A-_1": {"type": "object", "properties": {"$in": {}}}, key: {}}});
+        let tool = json!({"type": "function", "function": {"name": "search", "parameters": schema}});
+        json!({"model": "m", "messages": [{"role": "user", "content": "hello"}], "tools": [tool]})
+    };
+    let (long, longest) = ("x".repeat(65), "x".repeat(64));
+    for key in ["$filter", "a b", "", long.as_str()] {
+        let request = decode(Dialect::OpenAiChat, asks(key).to_string().as_bytes(), &RequestHead::default()).unwrap();
+        let fault = encode(&request, &Target::unlimited(Dialect::Anthropic, "m"), Strictness::Report).unwrap_err();
+        assert_eq!(fault.param.as_deref(), Some("tools[0].function.parameters"));
+        assert!(fault.message.contains(&format!("{key:?} in tool search")), "{}", fault.message);
+    }
+    sent(Dialect::OpenAiChat, &asks(&longest), Dialect::Anthropic);
+}
+
+#[test]
+fn a_choice_of_tools_without_a_mode_is_googles_default() {
+    for config in [json!({}), json!({"mode": "MODE_UNSPECIFIED"}), json!({"mode": "AUTO"})] {
+        let tool = json!({"functionDeclarations": [{"name": "f", "parameters": {"type": "OBJECT", "properties": {"x": {"type": "STRING"}}}}]});
+        let body = json!({"contents": [{"role": "user", "parts": [{"text": "hello"}]}], "tools": [tool],
+            "toolConfig": {"functionCallingConfig": config}});
+        for provider in [Dialect::OpenAiChat, Dialect::OpenAiResponses, Dialect::Anthropic] {
+            let (told, header) = sent(Dialect::Gemini, &body, provider);
+            let is_auto =
+                matches!(told["tool_choice"].as_str().or(told["tool_choice"]["type"].as_str()), Some("auto") | None);
+            assert!(is_auto && header.is_none(), "{provider}: {told} {header:?}");
+        }
+        assert_eq!(sent(Dialect::Gemini, &body, Dialect::Gemini).0["toolConfig"], body["toolConfig"]);
     }
 }
 

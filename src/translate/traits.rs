@@ -41,8 +41,18 @@ struct Family {
     stop_max: Option<usize>,
     /// OpenAI: whether it gives JSON of any form (all since November 2023 do).
     json_object: Option<bool>,
+    /// Gemini: whether it takes penalties and gives log probabilities ("Penalty is not enabled for models/gemini-2.5-flash",
+    /// "Logprobs is not enabled for models/gemini-2.5-pro").
+    #[serde(default = "taken")]
+    penalties: bool,
+    #[serde(default = "taken")]
+    logprobs: bool,
     /// Gemini: 2 for all before 3.
     generation: Option<u8>,
+}
+
+fn taken() -> bool {
+    true
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -115,6 +125,7 @@ impl Family {
             SamplerWord::Fixed => Sampler::Fixed,
         };
         can.forced_tools_beside_thoughts = self.forced_tools_beside_thoughts;
+        (can.penalties, can.logprobs) = (self.penalties, self.logprobs);
         can.prefill = self.prefill;
         can.mid_conversation_system = self.mid_conversation_system;
         can.stop_max = self.stop_max.or(can.stop_max);

@@ -130,6 +130,11 @@ pub(super) fn tool_choice_from(value: Value, path: Path<'_>) -> Result<ToolChoic
     let mut note = None;
     let mode = match (mode.as_deref(), names.as_deref().unwrap_or_default()) {
         (Some("AUTO"), _) => ToolMode::Auto,
+        // What proto JSON leaves out, or names by its first word, is its default.
+        (None | Some("MODE_UNSPECIFIED"), _) => {
+            note = Some(mode.as_deref().map_or(Value::Null, Value::from));
+            ToolMode::Auto
+        }
         (Some("NONE"), _) => ToolMode::None,
         (Some("ANY"), []) => ToolMode::Required,
         (Some("ANY"), [name]) => {
@@ -141,7 +146,7 @@ pub(super) fn tool_choice_from(value: Value, path: Path<'_>) -> Result<ToolChoic
             ToolMode::Allowed { mode: AllowedMode::Required, tools: refs() }
         }
         (Some("VALIDATED"), []) => {
-            note = Some("VALIDATED");
+            note = Some("VALIDATED".into());
             ToolMode::Auto
         }
         (Some("VALIDATED"), _) => {
@@ -181,8 +186,12 @@ pub(super) fn tool_choice_to(choice: &ToolChoice, name: &mut impl FnMut(&str) ->
         }
         ToolMode::Provider(opaque) => return opaque.for_dialect(DIALECT).cloned(),
     };
-    let mode = choice.carry.noted_as(DIALECT, "mode").and_then(Value::as_str).unwrap_or(mode);
-    let mut object = Object::new().with("mode", mode);
+    let mut object = Object::new();
+    match choice.carry.noted_as(DIALECT, "mode") {
+        Some(Value::Null) => {}
+        Some(noted) => object.put("mode", noted.clone()),
+        None => object.put("mode", mode),
+    }
     if !names.is_empty() {
         object.put("allowedFunctionNames", names);
     }

@@ -268,6 +268,10 @@ fn is_word(text: &str, longest: usize) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }
 
+fn is_key(key: &str) -> bool {
+    (1..=64).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
 fn signatures(turns: &[Turn<'_>]) -> Result<(), Refusal> {
     for block in turns.iter().flat_map(|turn| &turn.blocks) {
         let (field, good) = match block.kind {
@@ -309,6 +313,14 @@ fn tools(request: &Value) -> Result<(), Refusal> {
                 None => {
                     return Err(Refusal::invalid(format!("tools.{index}.custom.input_schema.type: Field required")));
                 }
+            }
+            // Only those at the top are looked at.
+            let keys = tool.pointer("/input_schema/properties").and_then(Value::as_object);
+            if keys.is_some_and(|keys| !keys.keys().all(|key| is_key(key))) {
+                return Err(Refusal::invalid(format!(
+                    "tools.{index}.custom.input_schema.properties: Property keys should match pattern \
+                     '^[a-zA-Z0-9_.-]{{1,64}}$'"
+                )));
             }
         } else if !SERVER_TOOLS.iter().any(|beginning| kind.starts_with(beginning)) {
             return Err(Refusal::invalid(format!(

@@ -245,6 +245,17 @@ fn config(model: &str, request: &Value) -> Result<(), Refusal> {
     between("topP", 0.0, 1.0, "top_p must be in the range [0.0, 1.0].")?;
     between("candidateCount", 1.0, 8.0, "only 1 to 8 candidates can be specified.")?;
     between("maxOutputTokens", 1.0, 1e9, "max_output_tokens must be positive.")?;
+    if version(model) >= (2, 5) {
+        let penalized = ["presencePenalty", "frequencyPenalty"]
+            .iter()
+            .any(|name| number(name).is_some_and(|penalty| penalty != 0.0));
+        if penalized {
+            return Err(Refusal::invalid(format!("Penalty is not enabled for models/{model}")));
+        }
+        if config.get("responseLogprobs").is_some_and(|asked| asked == true) {
+            return Err(Refusal::invalid(format!("Logprobs is not enabled for models/{model}")));
+        }
+    }
     if list(config, "stopSequences").len() > 5 {
         return Err(Refusal::invalid(
             "* GenerateContentRequest.generation_config.stop_sequences: at most 5 stop sequences are allowed.\n",

@@ -19,7 +19,7 @@ const MESSAGES: Dialect = Dialect::Anthropic;
 const GEMINI: Dialect = Dialect::Gemini;
 
 /// Models of the catalog, each with limits of its own.
-const MODELS: [(Dialect, &str); 24] = [
+const MODELS: [(Dialect, &str); 25] = [
     (CHAT, "gpt-3.5-turbo"),
     (CHAT, "gpt-3.5-turbo-16k"),
     (CHAT, "gpt-4.1"),
@@ -44,6 +44,7 @@ const MODELS: [(Dialect, &str); 24] = [
     (GEMINI, "gemini-2.5-pro-preview-tts"),
     (GEMINI, "gemini-3-pro-preview"),
     (GEMINI, "gemini-exp-1114"),
+    (GEMINI, "gemma-3-27b-it"),
 ];
 
 fn kind(dialect: Dialect) -> Kind {
@@ -147,6 +148,8 @@ fn limits(can: &Capabilities) -> Vec<String> {
         ("system in the middle", can.mid_conversation_system),
         ("prefill", can.prefill),
         ("forced tools beside thoughts", can.forced_tools_beside_thoughts),
+        ("penalties", can.penalties),
+        ("log probabilities", can.logprobs),
         ("signed calls", can.signed_calls),
         ("media in results", can.media_in_results),
         ("json beside tools", can.json_beside_tools),

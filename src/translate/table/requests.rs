@@ -61,7 +61,7 @@ fn models(provider: Dialect) -> &'static [&'static str] {
     match provider {
         Dialect::OpenAiChat | Dialect::OpenAiResponses => &["gpt-4.1", "gpt-5.1"],
         Dialect::Anthropic => &["claude-sonnet-4-5", "claude-opus-4-8"],
-        Dialect::Gemini => &["gemini-2.5-flash", "gemini-3-pro-preview"],
+        Dialect::Gemini => &["gemini-2.0-flash", "gemini-2.5-flash", "gemini-3-pro-preview"],
     }
 }
 

@@ -157,6 +157,10 @@ fn function(
         let reason = "has keywords that Anthropic does not take: they are said in its description";
         losses.approximated(format!("tools[{index}].parameters"), reason);
     }
+    if let Some(key) = schema::strange_key(&adapted.schema) {
+        let reason = refusal_of(key, &tool.name);
+        losses.refused(format!("tools[{index}].parameters"), reason);
+    }
     losses.report_carry(&tool.carry, DIALECT, format_args!("tools[{index}]."), &["type"]);
     Object::new()
         .with("name", names.wire(&tool.name).into_owned())
@@ -165,6 +169,14 @@ fn function(
         .with_some("strict", is_strict.then_some(true))
         .with_some("cache_control", tool.cache.as_ref().map(wire::cache_to))
         .into()
+}
+
+/// Why a tool cannot be sent: Anthropic would refuse the whole request, and name neither.
+fn refusal_of(key: &str, tool: &str) -> String {
+    format!(
+        "has the property {key:?} in tool {tool}, which {DIALECT} does not take: name it with 1 to 64 letters, digits, \".\", \
+         \"_\" or \"-\""
+    )
 }
 
 /// The answer's form: `output_config.format` where the model has it, else a tool that it must call.
@@ -189,6 +201,9 @@ fn output(
     }
     let JsonTool { tool, choice } = JsonTool::of(request, target, adaptions, losses)?;
     let input = schema::plain(tool.parameters.as_ref()).schema;
+    if let Some(key) = schema::strange_key(&input) {
+        losses.refused("response_format", refusal_of(key, &tool.name));
+    }
     offer.tools.push(json!({"name": tool.name, "description": tool.description, "input_schema": input}));
     offer.choice = Some(choice);
     None

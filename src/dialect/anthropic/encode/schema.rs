@@ -12,6 +12,9 @@ use crate::dialect::adapt::say_in_words;
 const FORMATS: [&str; 10] =
     ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
 
+/// The longest name of a parameter, in bytes.
+const KEY_MAX: usize = 64;
+
 /// A schema, and whether something of it had to be said otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Adapted {
@@ -40,6 +43,16 @@ pub(super) fn plain(schema: Option<&Value>) -> Adapted {
         say_in_words(&mut map, &choices);
     }
     Adapted { schema: map.into(), changed }
+}
+
+/// The first of a tool's parameters whose name Anthropic refuses: it wants 1 to 64 of `[a-zA-Z0-9_.-]`, at the top of the
+/// schema only (<https://github.com/anthropics/claude-code/issues/79418>).
+pub(super) fn strange_key(schema: &Value) -> Option<&str> {
+    let is_strange = |key: &&String| {
+        let is_taken = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        !(1..=KEY_MAX).contains(&key.len()) || !key.bytes().all(is_taken)
+    };
+    schema.get("properties")?.as_object()?.keys().find(is_strange).map(String::as_str)
 }
 
 /// A strict schema; `None` if it is open for keys of any name, which no strict schema is.

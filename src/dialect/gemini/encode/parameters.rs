@@ -7,7 +7,7 @@ use crate::dialect::gemini::schema::{Language, Order};
 use crate::dialect::gemini::{DIALECT, wire};
 use crate::dialect::{Adaptions, Object, Off, ReasoningStyle, Target, adapt};
 use crate::ir::{
-    Budget, Dialect, Effort, Losses, OutputFormat, ReasoningAsk, Request, Sampling, ThinkingMode, Visibility,
+    Budget, Dialect, Effort, Losses, OutputFormat, ReasoningAsk, Request, Sampling, Severity, ThinkingMode, Visibility,
 };
 
 /// The log probabilities that Google gives a token at most.
@@ -61,6 +61,10 @@ pub(super) fn foreign(request: &Request, target: &Target, adaptions: &mut Adapti
     let can = &target.can;
     let mut config = Object::new();
     let mut asked = adapt::sampling(&request.sampling, can, losses);
+    if !can.penalties {
+        leave_out("frequency_penalty", &mut asked.frequency_penalty, losses);
+        leave_out("presence_penalty", &mut asked.presence_penalty, losses);
+    }
     if asked.logit_bias.is_some() {
         losses.ignored("logit_bias", DIALECT);
     }
@@ -72,7 +76,10 @@ pub(super) fn foreign(request: &Request, target: &Target, adaptions: &mut Adapti
     if !stop.is_empty() {
         config.put("stopSequences", stop.to_vec());
     }
-    if let Some(logprobs) = request.logprobs.filter(|logprobs| logprobs.enabled != Some(false)) {
+    let logprobs = request.logprobs.filter(|logprobs| logprobs.enabled != Some(false));
+    if logprobs.is_some() && !can.logprobs {
+        losses.add(Severity::Ignored, "logprobs", "are not given by this model");
+    } else if let Some(logprobs) = logprobs {
         config.put("responseLogprobs", true);
         let top = logprobs.top.filter(|top| *top > 0);
         if top.is_some_and(|top| top > MOST_LOGPROBS) {
@@ -85,6 +92,13 @@ pub(super) fn foreign(request: &Request, target: &Target, adaptions: &mut Adapti
     }
     thinking(request, target, &mut config, losses);
     config
+}
+
+/// A penalty that the model does not take. None at all is what 0 says.
+fn leave_out(name: &str, penalty: &mut Option<Number>, losses: &mut Losses) {
+    if penalty.take().is_some_and(|penalty| penalty.as_f64() != Some(0.0)) {
+        losses.add(Severity::Ignored, name, "cannot be set for this model");
+    }
 }
 
 /// Google's seeds have 32 bits.
