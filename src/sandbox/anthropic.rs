@@ -84,7 +84,7 @@ impl<'a> Endpoint<'a> {
 
 fn messages(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let request = checked(call, shape::MESSAGES)?;
-    let ask = ask::read(&request)?;
+    let ask = ask::read(&request, call.request.header("anthropic-beta"))?;
     if let Some(status) = ask.directives.error {
         return Ok(asked_for(status, call));
     }
@@ -101,7 +101,7 @@ fn messages(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 
 fn count_tokens(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let request = checked(call, shape::COUNT_TOKENS)?;
-    let ask = ask::read(&request)?;
+    let ask = ask::read(&request, call.request.header("anthropic-beta"))?;
     if let Some(status) = ask.directives.error {
         return Ok(asked_for(status, call));
     }

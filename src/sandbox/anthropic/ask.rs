@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::{Refusal, directives, model_rules};
 use crate::sandbox::compose::{Ask, Choice, Format, Tool, ToolInput, tokens_in};
 
-pub(super) fn read(request: &Value) -> Result<Ask, Refusal> {
+/// `beta` is what the header of that name asks for.
+pub(super) fn read(request: &Value, beta: Option<&str>) -> Result<Ask, Refusal> {
     let messages = request.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     // The last user turn with words of its own; what follows it is a tool loop.
     let spoken = messages
@@ -17,6 +18,9 @@ pub(super) fn read(request: &Value) -> Result<Ask, Refusal> {
     // Instructions may stand after it.
     let last_at = messages.iter().rposition(|message| text(message, "role") != "system");
     let last = last_at.and_then(|index| messages.get(index));
+    // A model that is given a budget thinks before the first call, and between calls only where that is asked for.
+    let is_interleaved = beta.is_some_and(|beta| beta.contains("interleaved-thinking"));
+    let in_loop = last.is_some_and(|last| !results(last).is_empty());
     Ok(Ask {
         model: text(request, "model").to_owned(),
         prompt,
@@ -30,7 +34,11 @@ pub(super) fn read(request: &Value) -> Result<Ask, Refusal> {
         format: request
             .pointer("/output_config/format/schema")
             .map_or(Format::Text, |schema| Format::Schema(schema.clone())),
-        reasons: matches!(request.pointer("/thinking/type").and_then(Value::as_str), Some("enabled" | "adaptive")),
+        reasons: match request.pointer("/thinking/type").and_then(Value::as_str) {
+            Some("enabled") => is_interleaved || !in_loop,
+            Some("adaptive") => true,
+            _ => false,
+        },
         max_tokens: request.get("max_tokens").and_then(Value::as_u64),
         stops: request
             .get("stop_sequences")

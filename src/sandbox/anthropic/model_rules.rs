@@ -79,10 +79,13 @@ fn budget(request: &Value) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Within a tool loop, the assistant's turns have to begin with the thinking that led to the calls.
+/// A tool loop has to begin with the thinking that led to the first calls. Later steps may have none: without interleaved
+/// thinking, there is none after a result.
 fn thinking_leads(turns: &[Turn<'_>]) -> Result<(), Refusal> {
-    let ends_in_results = turns.last().is_some_and(|turn| turn.blocks.iter().any(|block| block.kind == "tool_result"));
-    let assistant = turns.iter().rfind(|turn| turn.role == "assistant").filter(|_| ends_in_results);
+    let has_result = |turn: &Turn<'_>| turn.blocks.iter().any(|block| block.kind == "tool_result");
+    let of_loop = turns.iter().rev().take_while(|turn| turn.role == "assistant" || has_result(turn));
+    let ends_in_results = turns.last().is_some_and(has_result);
+    let assistant = of_loop.filter(|turn| turn.role == "assistant").last().filter(|_| ends_in_results);
     let Some(first) = assistant.and_then(|turn| turn.blocks.first()) else { return Ok(()) };
     if matches!(first.kind, "thinking" | "redacted_thinking") {
         return Ok(());

@@ -89,9 +89,20 @@ fn a_tool_loop_with_thinking_finishes() {
     let request = answered(&request, &first);
     let second = provider.post(TARGET, &request).json();
     assert_eq!(second["stop_reason"], "tool_use");
-    let last = provider.post(TARGET, &answered(&request, &second)).json();
+    // What the first thought was about is still going on: there is none between the calls, and none is missed.
+    assert_eq!(second["content"][0]["type"], "tool_use");
+    let request = answered(&request, &second);
+    let last = provider.post(TARGET, &request).json();
     assert_eq!(last["stop_reason"], "end_turn");
-    assert!(last["content"][1]["text"].as_str().unwrap().contains("sunny"));
+    assert!(last["content"][0]["text"].as_str().unwrap().contains("sunny"));
+    // Interleaved thinking thinks again.
+    let headers = [
+        ("x-api-key", "sk-sandbox".to_owned()),
+        ("anthropic-version", "2023-06-01".to_owned()),
+        ("anthropic-beta", "interleaved-thinking-2025-05-14".to_owned()),
+    ];
+    let last = provider.send("POST", TARGET, &headers, request.to_string()).json();
+    assert_eq!(last["content"][0]["type"], "thinking");
 }
 
 #[test]

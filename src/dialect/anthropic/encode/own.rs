@@ -6,7 +6,7 @@ use super::thinking::needs_thoughts;
 use crate::dialect::anthropic::{DIALECT, blocks, wire};
 use crate::dialect::{Adaptions, EncodedRequest, Object, Target};
 use crate::ir::{
-    Budget, Content, Effort, Losses, Message, Part, ReasoningAsk, Request, Severity, ThinkingMode, Tool, mark,
+    Budget, Content, Effort, Losses, Message, Part, ReasoningAsk, Request, Role, Severity, ThinkingMode, Tool, mark,
 };
 
 /// Writes a request.
@@ -46,18 +46,14 @@ pub(super) fn request(request: &Request, target: &Target) -> EncodedRequest {
     EncodedRequest { body: body.into(), losses, adaptions: Adaptions::default() }
 }
 
-/// Whether the latest calls are another vendor's model's: their ids are then of our minting.
+/// Whether a call of the last tool loop is another vendor's model's: its id is then of our minting.
 fn another_called(messages: &[Message]) -> bool {
-    let is_minted = |part: &Part| match &part.content {
-        Content::ToolCall(call) => Some(mark::is_minted(&call.id)),
-        Content::Text(_)
-        | Content::Refusal(_)
-        | Content::Reasoning(_)
-        | Content::Media(_)
-        | Content::ToolResult(_)
-        | Content::Opaque(_) => None,
-    };
-    messages.iter().rev().flat_map(|message| &message.parts).find_map(is_minted).unwrap_or_default()
+    let is_result = |part: &Part| matches!(part.content, Content::ToolResult(_));
+    let begins = |message: &&Message| message.role == Role::User && !message.parts.iter().any(is_result);
+    let is_minted = |part: &Part| part.content.as_tool_call().is_some_and(|call| mark::is_minted(&call.id));
+    // The caller's words beside the results, in a message of their own.
+    let rest = messages.iter().rev().skip_while(begins);
+    rest.take_while(|message| !begins(message)).flat_map(|message| &message.parts).any(is_minted)
 }
 
 /// Writes a message; `None` if nothing of it is left.

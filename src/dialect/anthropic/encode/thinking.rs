@@ -190,19 +190,33 @@ pub(super) fn limit_sampling(sampling: &mut Sampling, losses: &mut Losses) {
     }
 }
 
-/// Whether a model that thinks by a budget would miss thoughts: the conversation ends in results of tools, and the calls
-/// were not preceded by thoughts.
+/// Whether a model that thinks by a budget would miss thoughts: the conversation ends in results of tools, and the turn that
+/// began this loop did not begin with thoughts. Later steps of a loop have none of their own
+/// (platform.claude.com/docs, "Extended thinking with tool use").
 pub(super) fn needs_thoughts(messages: &[Value]) -> bool {
-    let mut turns = messages.iter().rev().filter(|message| message["role"] != "system");
     let has_results = |message: &Value| {
         let blocks = message["content"].as_array().map(Vec::as_slice).unwrap_or_default();
-        message["role"] == "user" && blocks.iter().any(|block| block["type"] == "tool_result")
+        blocks.iter().any(|block| block["type"] == "tool_result")
     };
     let thinks_first = |message: &Value| {
         let kind = message["content"][0]["type"].as_str().unwrap_or_default();
         matches!(kind, "thinking" | "redacted_thinking")
     };
-    turns.next().is_some_and(has_results) && turns.next().is_some_and(|assistant| !thinks_first(assistant))
+    let mut messages = messages.iter().rev().filter(|message| message["role"] != "system").peekable();
+    let mut beginning = None;
+    loop {
+        let mut goes_on = false;
+        while let Some(message) = messages.next_if(|message| message["role"] == "user") {
+            goes_on |= has_results(message);
+        }
+        if !goes_on {
+            break;
+        }
+        while let Some(message) = messages.next_if(|message| message["role"] == "assistant") {
+            beginning = Some(message);
+        }
+    }
+    beginning.is_some_and(|message| !thinks_first(message))
 }
 
 #[cfg(test)]
@@ -279,6 +293,33 @@ mod tests {
             let mut losses = Losses::new();
             let plan = plan(&request(tokens(2_000), None), &by_budget(Off::Said), obstacles, &mut losses);
             assert_eq!((plan.config, losses.header().as_deref()), (None, Some("reasoning")));
+        }
+    }
+
+    #[test]
+    fn the_turn_that_began_a_tool_loop_is_the_one_that_needs_its_thoughts() {
+        let of = |role: &str, kinds: &[&str]| {
+            let blocks: Vec<Value> = kinds.iter().map(|kind| serde_json::json!({"type": kind})).collect();
+            serde_json::json!({"role": role, "content": blocks})
+        };
+        let user = || serde_json::json!({"role": "user", "content": "hi"});
+        let thinks = || of("assistant", &["thinking", "tool_use"]);
+        let calls = || of("assistant", &["tool_use"]);
+        let results = || of("user", &["tool_result"]);
+        for (messages, misses) in [
+            (vec![user()], false),
+            (vec![user(), thinks(), results()], false),
+            (vec![user(), calls(), results()], true),
+            (vec![user(), thinks(), results(), calls(), results()], false),
+            (vec![user(), calls(), results(), thinks(), results()], true),
+            (vec![user(), calls(), results(), of("assistant", &["text"]), user(), thinks(), results()], false),
+            (vec![user(), thinks(), results(), of("assistant", &["text"]), user(), calls(), results()], true),
+            // Words beside the results, in a message of their own or not, do not end the loop.
+            (vec![user(), calls(), results(), user()], true),
+            (vec![user(), calls(), of("user", &["tool_result", "text"])], true),
+            (vec![user(), calls(), results(), of("assistant", &["text"])], false),
+        ] {
+            assert_eq!(needs_thoughts(&messages), misses, "{messages:?}");
         }
     }
 }
