@@ -29,6 +29,18 @@ pub(super) fn read(value: Value, path: Path<'_>) -> Result<Part, Fault> {
     }
 }
 
+/// A summary that stands for what was said before (`compaction`) is text for all others.
+pub(super) fn tell_summary(part: &mut Part) {
+    let Content::Opaque(block) = &part.content else { return };
+    let summary = block.value.get("content").and_then(Value::as_str).filter(|summary| !summary.is_empty());
+    if let (true, Some(summary)) = (block.type_name() == "compaction", summary) {
+        let text = Part::text(summary).content;
+        let whole = block.value.clone();
+        part.content = text;
+        part.carry.note(DIALECT, "block", whole);
+    }
+}
+
 fn opaque(kind: String, fields: Fields<'_>) -> Part {
     let mut whole = Map::from_iter([("type".to_owned(), Value::from(kind))]);
     whole.extend(fields.rest());
@@ -250,6 +262,9 @@ pub(super) fn put_content(object: &mut Object, notes: &Carry, blocks: Vec<Value>
 pub(super) fn write(part: &Part) -> Option<Value> {
     let object = match &part.content {
         Content::Text(text) => {
+            if let Some(whole) = part.carry.noted_as(DIALECT, "block") {
+                return Some(whole.clone());
+            }
             let mut object = Object::typed("text").with("text", text.text.as_str());
             put_citations(&mut object, text);
             object

@@ -109,7 +109,10 @@ fn message(value: Value, path: Path<'_>) -> Result<Message, Fault> {
         return Err(fields.missing("content"));
     }
     let mut notes = Carry::NONE;
-    let parts = blocks::content(&mut fields, &mut notes)?;
+    let mut parts = blocks::content(&mut fields, &mut notes)?;
+    if role == Role::Assistant {
+        parts.iter_mut().for_each(blocks::tell_summary);
+    }
     let mut carry = fields.carry(DIALECT);
     carry.merge(notes);
     Ok(Message { carry, ..Message::new(role, parts) })
