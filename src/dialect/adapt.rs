@@ -11,7 +11,8 @@ use serde_json::{Map, Number, Value};
 
 use super::{Adaptions, Capabilities, Dialect, Sampler, Target};
 use crate::ir::{
-    Content, Effort, Losses, Media, MediaKind, Part, ReasoningAsk, Request, Role, Sampling, Severity, Visibility,
+    Content, Effort, Losses, Media, MediaKind, Part, ReasoningAsk, Request, Role, Sampling, Severity, Source,
+    Visibility,
 };
 
 pub use json_tool::JsonTool;
@@ -137,6 +138,24 @@ pub fn takes_media(kind: MediaKind, field: impl FnOnce() -> String, target: &Tar
         losses.refused(field(), format!("is {}, which model {} cannot take", kind.describe(), target.model));
     }
     can
+}
+
+/// What the user says before a conversation that the assistant begins, where the provider wants the user to begin.
+pub fn user_before_the_assistant(losses: &mut Losses) -> &'static str {
+    losses.approximated("messages[0]", "is the assistant's: a user's turn was put before it");
+    "(The conversation begins.)"
+}
+
+/// A medium with its type as all vendors write it: in lower case, and `image/jpeg` for the `image/jpg` that many callers say.
+pub fn plainly_typed(media: &Media) -> Media {
+    let mut media = media.clone();
+    if let Source::Base64 { mime, .. } = &mut media.source {
+        mime.make_ascii_lowercase();
+        if mime == "image/jpg" {
+            "image/jpeg".clone_into(mime);
+        }
+    }
+    media
 }
 
 /// A document's name, where the dialect has no place for it.

@@ -6,8 +6,8 @@ mod answer;
 use serde_json::{Map, Number, Value, json};
 
 pub(super) use answer::{
-    blocked_from, counts_anything, finish_from, finish_to, logprobs_from, logprobs_to, searches, tier_to, usage_from,
-    usage_to,
+    blocked_from, counts_anything, finish_from, finish_to, logprobs_from, logprobs_to, refused, searches, tier_to,
+    usage_from, usage_to,
 };
 
 use super::{DIALECT, schema};

@@ -17,8 +17,6 @@ use crate::ir::{
 
 /// What a model that continues no message is asked to do instead.
 const GO_ON: &str = "Continue.";
-/// What stands before a conversation that the assistant begins.
-const BEGIN: &str = "(The conversation begins.)";
 
 /// A written conversation.
 pub(super) struct Conversation {
@@ -151,8 +149,8 @@ impl Writer<'_> {
         match self.out.first() {
             Some((Role::User, _)) => {}
             Some(_) => {
-                self.losses.approximated("messages[0]", "is the assistant's: a user's turn was put before it");
-                self.out.insert(0, (Role::User, vec![text_block(BEGIN)]));
+                let words = adapt::user_before_the_assistant(self.losses);
+                self.out.insert(0, (Role::User, vec![text_block(words)]));
             }
             None => {
                 if let Some(words) = system.pop() {
@@ -286,7 +284,7 @@ impl Writer<'_> {
         if media.detail.as_deref().is_some_and(|detail| detail != "auto") {
             self.losses.ignored(format!("{}.detail", field()), DIALECT);
         }
-        let fitting = Media { source: fitting_source(media), ..media.clone() };
+        let fitting = fitting(adapt::plainly_typed(media));
         match blocks::media_to(&fitting, &crate::ir::Carry::NONE) {
             Some(object) => Some(object.with_some("cache_control", part.cache.as_ref().map(wire::cache_to)).into()),
             None => {
@@ -358,18 +356,19 @@ impl Writer<'_> {
 }
 
 /// A document that is text is text for Anthropic too, whose base64 is for PDFs only.
-fn fitting_source(media: &Media) -> Source {
-    let Source::Base64 { mime, data } = &media.source else { return media.source.clone() };
+fn fitting(mut media: Media) -> Media {
+    let Source::Base64 { mime, data } = &mut media.source else { return media };
     if media.kind != MediaKind::Document {
-        return media.source.clone();
+        return media;
     }
     let is_text = mime.starts_with("text/") || matches!(mime.as_str(), "application/json" | "application/xml");
-    let text = || String::from_utf8(mark::lenient_base64().decode(data).ok()?).ok();
+    let text = || String::from_utf8(mark::lenient_base64().decode(&data).ok()?).ok();
     if let Some(text) = is_text.then(text).flatten() {
-        return Source::Text { text };
+        media.source = Source::Text { text };
+    } else if mime.is_empty() {
+        "application/pdf".clone_into(mime);
     }
-    let mime = if mime.is_empty() { "application/pdf" } else { mime };
-    Source::Base64 { mime: mime.to_owned(), data: data.clone() }
+    media
 }
 
 /// A system message for models that take none in the middle.

@@ -83,7 +83,10 @@ fn candidate(choice: &Choice, losses: &mut Losses) -> Value {
         object.put("content", content);
     }
     if let Some(finish) = &choice.finish {
-        wire::finish_to(finish, &mut object);
+        let has_refused =
+            choice.parts.iter().any(|part| matches!(&part.content, Content::Refusal(words) if !words.is_empty()));
+        let refused = has_refused.then(|| wire::refused(finish));
+        wire::finish_to(refused.as_ref().unwrap_or(finish), &mut object);
     }
     if note("no_index").is_none() {
         object.put("index", choice.index);

@@ -176,6 +176,12 @@ pub(super) fn foreign(
             .approximated("messages", "has only instructions, which Gemini does not answer: sent as the user's");
         writer.push("user", std::mem::take(&mut system));
     }
+    // Gemini takes calls only behind a user's turn. The model's words alone may come first.
+    let is_call = |part: &Value| part.get("functionCall").is_some();
+    if writer.out.first().is_some_and(|(role, parts)| *role == "model" && parts.iter().any(is_call)) {
+        let words = adapt::user_before_the_assistant(writer.losses);
+        writer.out.insert(0, ("user", vec![json!({"text": words})]));
+    }
     // Not by `json!`, which would copy all parts once more.
     let content = |(role, parts): (&str, Vec<Value>)| Object::new().with("role", role).with("parts", parts).into();
     let contents = writer.out.into_iter().map(content).collect();
@@ -352,7 +358,7 @@ impl Writer<'_> {
         if !adapt::takes_media(media.kind, &field, self.target, self.losses) {
             return None;
         }
-        let mut named = Media { detail: None, ..media.clone() };
+        let mut named = Media { detail: None, ..adapt::plainly_typed(media) };
         if let Source::Url { url, mime } = &mut named.source {
             if !url.starts_with("https://") {
                 self.losses

@@ -63,6 +63,7 @@ struct Told {
     written: u64,
     grounding: Grounding,
     finish: Option<(Finish, Carry)>,
+    has_refused: bool,
 }
 
 impl StreamEncoder for Encoder {
@@ -199,6 +200,9 @@ impl State {
         let piece = match delta {
             Delta::Text(text) | Delta::Refusal(text) => {
                 open.text.push_str(&text);
+                if matches!(open.part.content, Content::Refusal(_)) && !text.is_empty() {
+                    self.choices.entry(at.choice).or_default().has_refused = true;
+                }
                 Some(text).filter(|text| !text.is_empty()).map(|text| Object::new().with("text", text).into())
             }
             Delta::Reasoning { text, kind, delta } => {
@@ -284,6 +288,7 @@ impl State {
                 continue;
             }
             let mut candidate = Object::new().with("content", json!({"parts": [{"text": ""}], "role": "model"}));
+            let finish = if told.has_refused { wire::refused(&finish) } else { finish };
             wire::finish_to(&finish, &mut candidate);
             candidate.put("index", index);
             candidate.put_carried(&carry, DIALECT);

@@ -46,6 +46,16 @@ pub(in crate::dialect::gemini) fn blocked_from(feedback: &Value) -> Option<Finis
     Some(finish)
 }
 
+/// How an answer in which the model refused in words ended: OpenAI ends those like any other.
+pub(in crate::dialect::gemini) fn refused(finish: &Finish) -> Finish {
+    match &finish.original {
+        Some((dialect, _)) if finish.reason == FinishReason::Stop => {
+            Finish::said(FinishReason::Refusal, *dialect, "refusal")
+        }
+        Some(_) | None => finish.clone(),
+    }
+}
+
 /// Writes `finishReason` and `finishMessage`: what another vendor said is told where Gemini's word is coarser.
 pub(in crate::dialect::gemini) fn finish_to(finish: &Finish, object: &mut Object) {
     if let Some(word) = finish.word_for(DIALECT) {

@@ -355,7 +355,8 @@ impl Writer<'_> {
                     // It is told as text.
                     adapt::lose_name(media, &field, DIALECT, self.losses);
                 }
-                let named = Media { name: adapt::openai::file_name(media), ..media.clone() };
+                let media = adapt::plainly_typed(media);
+                let named = Media { name: adapt::openai::file_name(&media), ..media };
                 let Some(object) = media_part(&named, &part.carry) else {
                     self.losses.refused(field(), "is a medium in a form that chat completions do not take");
                     return None;

@@ -197,7 +197,8 @@ impl Writer<'_> {
                     // It is told as text.
                     adapt::lose_name(media, &field, DIALECT, self.losses);
                 }
-                let named = Media { name: adapt::openai::file_name(media), ..media.clone() };
+                let media = adapt::plainly_typed(media);
+                let named = Media { name: adapt::openai::file_name(&media), ..media };
                 let Some(object) = media_part(&named, &Carry::NONE) else {
                     self.losses.refused(field(), "is a medium in a form that Responses does not take");
                     return None;
