@@ -191,8 +191,9 @@ pub(super) fn limit_sampling(sampling: &mut Sampling, losses: &mut Losses) {
 }
 
 /// Whether a model that thinks by a budget would miss thoughts: the conversation ends in results of tools, and the turn that
-/// began this loop did not begin with thoughts. Later steps of a loop have none of their own
-/// (platform.claude.com/docs, "Extended thinking with tool use").
+/// began this loop did not begin with thoughts. Later steps of a loop have none of their own. (Anthropic refuses a loop without in the
+/// words "a final `assistant` message must start with a thinking block (preceeding the lastmost set of `tool_use` and `tool_result`
+/// blocks)", and names the first turn of the loop: mastra-ai/mastra#7799.)
 pub(super) fn needs_thoughts(messages: &[Value]) -> bool {
     let has_results = |message: &Value| {
         let blocks = message["content"].as_array().map(Vec::as_slice).unwrap_or_default();
