@@ -17,7 +17,9 @@ pub(super) fn standard(data: String, notes: &mut Carry) -> String {
     if data.bytes().any(|byte| byte.is_ascii_whitespace()) {
         data.retain(|letter| !letter.is_ascii_whitespace());
     }
-    let is_url_safe = data.bytes().any(|byte| matches!(byte, b'-' | b'_'));
+    let has = |letters: [u8; 2]| data.bytes().any(|byte| letters.contains(&byte));
+    // One with letters of both alphabets is of neither.
+    let is_url_safe = has(*b"-_") && !has(*b"+/");
     if is_url_safe {
         data = exchanged(data, |byte| match byte {
             b'-' => b'+',
@@ -89,5 +91,7 @@ mod tests {
         let mut notes = Carry::NONE;
         assert_eq!(standard("AA\r\nAA\n".to_owned(), &mut notes), "AAAA");
         assert_eq!(standard("[häßlich]".to_owned(), &mut notes), "[häßlich]");
+        assert_eq!(standard("A-/A".to_owned(), &mut notes), "A-/A");
+        assert_eq!(as_written("A-/A", &notes), "A-/A");
     }
 }
