@@ -122,10 +122,10 @@ impl Analytics {
         }
         // Where there are spans, one is written beside the event, which takes long.
         if shared.writes == Writes::Event && Scribes::take(&generation) {
-            let written = shared.scribes.write(&generation, |event| {
+            let is_written = shared.scribes.write(&generation, |event| {
                 self.hand_in(Piece::held_for(event), |waiting| shared.scribes.append(waiting, event));
             });
-            if written.is_none() {
+            if !is_written {
                 shared.counts.dropped(Dropped::Panicked, 1);
             }
             return;

@@ -277,6 +277,19 @@ impl Content {
         }
     }
 
+    /// The result of a tool call, if it is one.
+    pub fn as_tool_result(&self) -> Option<&ToolResult> {
+        match self {
+            Self::ToolResult(result) => Some(result),
+            Self::Text(_)
+            | Self::Refusal(_)
+            | Self::Media(_)
+            | Self::ToolCall(_)
+            | Self::Reasoning(_)
+            | Self::Opaque(_) => None,
+        }
+    }
+
     /// The tool call, if it is one.
     pub fn as_tool_call(&self) -> Option<&ToolCall> {
         match self {

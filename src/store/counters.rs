@@ -190,12 +190,12 @@ impl Counters {
             mentions if self.server.is_cluster() => {
                 // One command may not span two nodes.
                 for some in mentions.chunks(1) {
-                    commands.add_command(self.mentioning(some));
+                    commands.add_command(self.mentioning(some, None));
                 }
                 None
             }
             mentions => {
-                commands.add_command(self.mentioning_in_turn(mentions, self.turn().await?));
+                commands.add_command(self.mentioning(mentions, Some(self.turn().await?)));
                 Some(Mentioning::under_way(&self.turn))
             }
         };

@@ -387,6 +387,6 @@ impl Desk {
 }
 
 /// Writes an event, or a span, if there is no mistake of ours in it: that costs no other call its own.
-fn survives<T>(write: impl FnOnce() -> T) -> bool {
+pub(super) fn survives<T>(write: impl FnOnce() -> T) -> bool {
     catch_unwind(AssertUnwindSafe(write)).is_ok()
 }

@@ -1,11 +1,11 @@
 //! What the calls' threads hand in.
 
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use thread_local::ThreadLocal;
 
+use super::desk::survives;
 use super::returns::Home;
 use crate::analytics::event::Writer;
 use crate::analytics::generation::{Content, Generation};
@@ -98,11 +98,14 @@ impl Scribes {
         }
     }
 
-    /// Writes a call's event, and hands it on. `None` if there is a mistake of ours in that.
-    pub(super) fn write<T>(&self, generation: &Generation, hand_on: impl FnOnce(&[u8]) -> T) -> Option<T> {
+    /// Writes a call's event, and hands it on. Whether there was no mistake of ours in that.
+    pub(super) fn write(&self, generation: &Generation, hand_on: impl FnOnce(&[u8])) -> bool {
         let mut writer = self.writers.get_or_default().borrow_mut();
-        let written = catch_unwind(AssertUnwindSafe(|| hand_on(writer.event(generation))));
-        written.inspect_err(|_| *writer = Writer::default()).ok()
+        let is_written = survives(|| hand_on(writer.event(generation)));
+        if !is_written {
+            *writer = Writer::default();
+        }
+        is_written
     }
 
     /// Puts an event behind what waits already.

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::schema::{CHOICES, Place, as_object, place, say_in_words};
+use super::schema::{CHOICES, as_object, for_each_inner, say_in_words};
 use crate::dialect::{Adaptions, Dialect, Object};
 use crate::ir::{
     Content, FunctionTool, Losses, Media, MediaKind, Message, Origin, Output, OutputFormat, Request, Source,
@@ -184,14 +184,7 @@ fn say_items(schema: &mut Value) {
     if is_of_type(schema, "array") && !schema.contains_key("prefixItems") {
         schema.entry("items").or_insert_with(|| json!({}));
     }
-    for (name, inner) in schema.iter_mut() {
-        match (place(name), inner) {
-            (Place::ByName, Value::Object(named)) => named.values_mut().for_each(say_items),
-            (Place::OneOrMore, Value::Array(list)) => list.iter_mut().for_each(say_items),
-            (Place::OneOrMore, one) => say_items(one),
-            (Place::ByName | Place::None, _) => {}
-        }
-    }
+    for_each_inner(schema, say_items);
 }
 
 #[cfg(test)]

@@ -73,18 +73,23 @@ fn refer(schema: &mut Value) {
     {
         *target = format!("#/properties/{VALUE}{path}");
     }
+    for_each_inner(node, refer);
+}
+
+/// Changes each schema that stands right inside this one.
+pub(super) fn for_each_inner(node: &mut Map<String, Value>, change: fn(&mut Value)) {
     for (keyword, inner) in node.iter_mut() {
         match (place(keyword), inner) {
-            (Place::ByName, Value::Object(named)) => named.values_mut().for_each(refer),
-            (Place::OneOrMore, Value::Array(list)) => list.iter_mut().for_each(refer),
-            (Place::OneOrMore, one) => refer(one),
+            (Place::ByName, Value::Object(named)) => named.values_mut().for_each(change),
+            (Place::OneOrMore, Value::Array(list)) => list.iter_mut().for_each(change),
+            (Place::OneOrMore, one) => change(one),
             (Place::ByName | Place::None, _) => {}
         }
     }
 }
 
 /// What stands under a keyword of a schema.
-pub(super) enum Place {
+enum Place {
     /// Schemas, each under a name of its own.
     ByName,
     /// A schema, or a list of them.
@@ -94,7 +99,7 @@ pub(super) enum Place {
 }
 
 /// What stands under this keyword.
-pub(super) fn place(keyword: &str) -> Place {
+fn place(keyword: &str) -> Place {
     match keyword {
         "properties" | "$defs" | "definitions" | "patternProperties" | "dependentSchemas" => Place::ByName,
         "items"

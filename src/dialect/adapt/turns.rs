@@ -95,15 +95,10 @@ pub fn turns_in_pairs<'a>(messages: &'a [Message], losses: &mut Losses) -> Vec<T
 
 /// Where the calls are that a message has the results of, if it has nothing else, and they are of one turn.
 fn round_of(message: &Message, called: &HashMap<&str, usize>) -> Option<usize> {
-    let mut rounds = message.parts.iter().map(|part| match &part.content {
-        Content::ToolResult(result) => called.get(result.call_id.as_str()).copied(),
-        Content::Text(_)
-        | Content::Refusal(_)
-        | Content::Media(_)
-        | Content::ToolCall(_)
-        | Content::Reasoning(_)
-        | Content::Opaque(_) => None,
-    });
+    let mut rounds = message
+        .parts
+        .iter()
+        .map(|part| part.content.as_tool_result().and_then(|result| called.get(result.call_id.as_str()).copied()));
     let first = rounds.next()??;
     rounds.all(|round| round == Some(first)).then_some(first)
 }

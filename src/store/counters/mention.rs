@@ -96,23 +96,13 @@ impl Counters {
         format!("{TURNS}{}", self.instance)
     }
 
-    pub(super) fn mentioning(&self, mentions: &[(CounterKey, Mention)]) -> Cmd {
-        let mut command = redis::cmd("EVALSHA");
-        command.arg(self.mention.get_hash()).arg(mentions.len());
-        for (key, mention) in mentions {
-            command.arg(&*hash_of(*key, mention.bucket));
-        }
-        command.arg(&self.instance);
-        for (_, mention) in mentions {
-            command.arg(mention.own.0);
-        }
-        command
-    }
-
-    pub(super) fn mentioning_in_turn(&self, mentions: &[(CounterKey, Mention)], turn: u64) -> Cmd {
+    /// The command that mentions these; without a turn, of one counter.
+    pub(super) fn mentioning(&self, mentions: &[(CounterKey, Mention)], turn: Option<u64>) -> Cmd {
+        let script = if turn.is_some() { &self.mention_in_turn } else { &self.mention };
         // For each a key, of some 60 bytes, and an amount.
         let mut command = Cmd::with_capacity(6 + 2 * mentions.len(), 192 + 80 * mentions.len());
-        command.arg("EVALSHA").arg(self.mention_in_turn.get_hash()).arg(mentions.len() + 1).arg(self.turn_name());
+        command.arg("EVALSHA").arg(script.get_hash()).arg(mentions.len() + usize::from(turn.is_some()));
+        command.arg(turn.map(|_| self.turn_name()));
         for (key, mention) in mentions {
             command.arg(&*hash_of(*key, mention.bucket));
         }

@@ -82,17 +82,9 @@ fn call_places(messages: &[Message]) -> HashMap<&str, (usize, &str)> {
 
 /// The parts as they are to be sent: without the ids that were minted here, results match their calls by their order only.
 fn in_order_of_calls<'p>(parts: &'p [Part], called: &HashMap<&str, (usize, &str)>) -> Vec<&'p Part> {
-    let result = |part: &Part| match &part.content {
-        Content::ToolResult(result) => Some((
-            called.get(result.call_id.as_str()).map_or(usize::MAX, |(place, _)| *place),
-            mark::is_minted(&result.call_id),
-        )),
-        Content::Text(_)
-        | Content::Refusal(_)
-        | Content::Media(_)
-        | Content::ToolCall(_)
-        | Content::Reasoning(_)
-        | Content::Opaque(_) => None,
+    let result = |part: &Part| {
+        let id = part.content.as_tool_result()?.call_id.as_str();
+        Some((called.get(id).map_or(usize::MAX, |(place, _)| *place), mark::is_minted(id)))
     };
     let mut results: Vec<(usize, &Part)> = parts.iter().filter_map(|part| Some((result(part)?.0, part))).collect();
     if !parts.iter().any(|part| result(part).is_some_and(|(_, minted)| minted)) {
